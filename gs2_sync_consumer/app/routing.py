@@ -1,0 +1,8 @@
+from django.urls import path
+
+from . import consumers
+
+websocket_urlpatterns = [
+    path("ws/sc/", consumers.EchoConsumer.as_asgi()),
+    path("ws/sc/count/", consumers.CountConsumer.as_asgi()),
+]

@@ -1,0 +1,39 @@
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = os.environ.get("DEBUG", "1").lower() in ("1", "true", "yes", "on")
+SECRET_KEY = os.environ.get("SECRET_KEY") or ("only-for-this-laptop" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("DEBUG is off, so set SECRET_KEY in the environment to a long random text.")
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+
+INSTALLED_APPS = [
+    # First, because its runserver speaks WebSocket and has to win over the one of staticfiles.
+    "daphne",
+    "django.contrib.staticfiles",
+    "app",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "gs2.urls"
+ASGI_APPLICATION = "gs2.asgi.application"
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}
+
+STATIC_URL = "static/"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# Seconds from one number of a counter to the next.
+COUNT_INTERVAL = 1.0

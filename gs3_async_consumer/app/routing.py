@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import consumers
+
+websocket_urlpatterns = [
+    path("ws/sc/", consumers.EchoConsumer.as_asgi()),
+    path("ws/sc/count/", consumers.CountConsumer.as_asgi()),
+    path("ws/ac/", consumers.AsyncEchoConsumer.as_asgi()),
+    path("ws/ac/count/", consumers.AsyncCountConsumer.as_asgi()),
+]
