@@ -88,7 +88,7 @@ class AsyncCountConsumer(AsyncConsumer):
         text = event.get("text")
         is_counting = self.counting and not self.counting.done()
         if text == "stop" and is_counting:
-            await self.end_count()
+            self.counting.cancel()
             await self.answer(f"stopped at {self.number}")
         elif text == "stop":
             await self.answer("error: nothing is counting")
@@ -104,7 +104,7 @@ class AsyncCountConsumer(AsyncConsumer):
 
     async def websocket_disconnect(self, event):
         if self.counting:
-            await self.end_count()
+            self.counting.cancel()
         raise StopConsumer()
 
     async def count(self, last):
@@ -113,11 +113,6 @@ class AsyncCountConsumer(AsyncConsumer):
             await asyncio.sleep(settings.COUNT_INTERVAL)
             self.number += 1
             await self.answer(str(self.number))
-
-    async def end_count(self):
-        self.counting.cancel()
-        # Waits until it has ended: otherwise one more number could follow "stopped at".
-        await asyncio.wait([self.counting])
 
     async def answer(self, text):
         await self.send({"type": "websocket.send", "text": text})

@@ -109,11 +109,12 @@ function startPanel(panel) {
     socket.binaryType = "arraybuffer";
     show("connecting", "connecting…", panel.dataset.connecting ?? "The handshake is on its way. The server has not answered it yet.");
     swap(close, connect);
+    addToLog(log, "event", "handshake", `asking for ${socket.url}`);
     clock = setInterval(() => (find(".clock").textContent = secondsSince(started)), 100);
     socket.addEventListener("open", () => {
       opened = true;
       show("open", "open", "The server has accepted. Frames can go both ways.");
-      addToLog(log, "event", "open", socket.url);
+      addToLog(log, "event", "open", "the server has accepted");
     });
     socket.addEventListener("message", ({ data }) => {
       addToLog(log, "received", typeof data === "string" ? "text" : "binary", data);
