@@ -1,0 +1,142 @@
+"""What a check can ask for: its case, the project, clients, servers, a browser."""
+
+import importlib
+import os
+
+import pytest
+import pytest_asyncio
+
+from tests.support.browser import find_chromium, open_browser
+from tests.support.client import ProcessClient, WireClient
+from tests.support.server import ROOT, TROUBLE, Server
+from tests.support.timeline import Timeline
+from tests.support.verdicts import PROJECT, cannot_check
+
+COUNT_INTERVAL = 0.05  # seconds; the steps' own second would be too long to wait for
+
+# A settings module that a server of the suite uses: the step's own, but with quicker counters.
+QUICK_SETTINGS = "from {step}.settings import *\n\nCOUNT_INTERVAL = {interval}\n"
+
+
+@pytest.fixture(autouse=True)
+def case(request):
+    """The Case that this check is about."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def project(request):
+    """The folder of the project under test."""
+    return request.config.stash[PROJECT]
+
+
+@pytest.fixture
+def timeline():
+    return Timeline()
+
+
+@pytest.fixture(autouse=True)
+def quick_counters(settings):
+    """Counters in process do not wait a whole second either."""
+    settings.COUNT_INTERVAL = COUNT_INTERVAL
+
+
+@pytest.fixture(scope="session")
+def events(tmp_path_factory):
+    """The file in which the shared server's recorder writes what its consumers saw."""
+    path = tmp_path_factory.mktemp("server") / "events"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_server(request, project, events):
+    """A daphne that serves the project to all checks on the wire."""
+    step = request.config.option.step
+    (events.parent / "quick_settings.py").write_text(
+        QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL), encoding="utf-8"
+    )
+    with Server(
+        project,
+        "daphne",
+        "tests.support.recorder:application",
+        PYTHONPATH=os.pathsep.join([str(events.parent), str(ROOT)]),
+        DJANGO_SETTINGS_MODULE="quick_settings",
+        RECORDED_APPLICATION=f"{step}.asgi",
+        RECORDED_EVENTS=str(events),
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def server(request, shared_server, timeline):
+    """The shared server; what it prints during this check stands in the timeline and must hold no trouble."""
+    began = timeline.began
+    timeline.follow(lambda: [(at, "log", line) for at, line in shared_server.lines if at >= began])
+    yield shared_server
+    if not request.node.get_closest_marker("traceback"):
+        trouble = TROUBLE.search(shared_server.output(since=began))
+        assert not trouble, f"the server printed {trouble[0]!r}:\n{shared_server.output(since=began)}"
+
+
+@pytest.fixture
+def application(case):
+    """The project's ASGI application, in process."""
+    return importlib.import_module(f"{case.step}.asgi").application
+
+
+@pytest_asyncio.fixture
+async def new_client(request, case, timeline):
+    """A function that returns a client of this case's way in, not yet connected; all are gone after the check."""
+    clients = []
+
+    def new_client(path=case.route):
+        if case.way == "wire":
+            client = WireClient(
+                request.getfixturevalue("server"), path, timeline, request.getfixturevalue("events")
+            )
+        else:
+            client = ProcessClient(request.getfixturevalue("application"), path, timeline)
+        clients.append(client)
+        return client
+
+    if case.way == "wire":
+        request.getfixturevalue("server")
+    yield new_client
+    for client in clients:
+        await client.discard()
+
+
+@pytest.fixture
+def connect(new_client):
+    """A coroutine function that returns a connected client of this case's route."""
+
+    async def connect():
+        return await new_client().connect()
+
+    return connect
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser():
+    """A headless Chromium."""
+    path = find_chromium()
+    if path is None:
+        cannot_check("no Chromium found; install it (Debian: apt install chromium) or set CHROMIUM to its path")
+    async with open_browser(path) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser, server, timeline):
+    """The step's page, open; no script of ours may fail in it."""
+    context = await browser.new_context()
+    page = await context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: timeline.add("browser", f"{message.type}: {message.text}"))
+    page.on("requestfailed", lambda request: timeline.add("browser", f"failed: {request.url}"))
+    await page.goto(server.url("/", "http"))
+    yield page
+    await context.close()
+    assert not errors, f"the page's script failed: {errors}"

@@ -1,0 +1,215 @@
+"""gs2 and gs3: counters that take their time, and what that does to others."""
+
+import asyncio
+
+import pytest
+from asgiref.sync import ThreadSensitiveContext
+
+from tests.support.client import ProcessClient
+from tests.support.recorder import ENDED
+from tests.support.waiting import wait_until
+from tests.tasks import KEPT, check
+
+COUNT = {"gs2": {"/ws/sc/count/": 5}, "gs3": {"/ws/sc/count/": KEPT, "/ws/ac/count/": 4}}
+REFUSE = {"gs2": {"/ws/sc/count/": 6}, "gs3": {"/ws/sc/count/": KEPT, "/ws/ac/count/": 4}}
+SYNC = {"gs2": {"/ws/sc/count/": 5}, "gs3": {"/ws/sc/count/": KEPT}}
+
+NO_NUMBERS = ["0", "61", "-1", "1.5", "three", "", "99999999999999999999", "3 4", b"3", b""]
+
+
+@check("process", "wire", **COUNT)
+@pytest.mark.parametrize("last", [1, 3])
+async def test_it_counts(connect, last):
+    """A number N is answered with the texts 1 to N."""
+    client = await connect()
+    await client.send(str(last))
+    await client.expect(*(str(number) for number in range(1, last + 1)))
+
+
+@check("process", **COUNT)
+async def test_sixty_is_the_most(connect, settings):
+    """60 is the highest number that is counted to."""
+    settings.COUNT_INTERVAL = 0
+    client = await connect()
+    await client.send("60")
+    await client.expect(*(str(number) for number in range(1, 61)))
+
+
+@check("process", **COUNT)
+async def test_it_takes_its_time(connect, settings):
+    """From one number to the next COUNT_INTERVAL seconds pass."""
+    settings.COUNT_INTERVAL = 0.1
+    client = await connect()
+    await client.send("3")
+    loop = asyncio.get_running_loop()
+    times = []
+    for number in "123":
+        await client.expect(number)
+        times.append(loop.time())
+    # A busy machine makes pauses longer, never shorter; what was read late shortens the next pause a little.
+    assert times[2] - times[0] > 0.15, f"the numbers came at once: {times}"
+
+
+@check("process", **REFUSE)
+@pytest.mark.parametrize("frame", NO_NUMBERS, ids=ascii)
+async def test_anything_else_is_refused(connect, frame):
+    """What is no number from 1 to 60 gets a text that starts with "error:", and the connection stays open."""
+    client = await connect()
+    await client.send(frame)
+    await client.expect_error()
+    await client.send("1")
+    await client.expect("1")
+
+
+@check("wire", **REFUSE)
+async def test_large_and_odd_frames_are_refused(connect):
+    """A frame of a whole mebibyte is refused as any other, in a few words."""
+    client = await connect()
+    for frame in ("9" * 1024 * 1024, b"9" * 1024 * 1024, "three"):
+        await client.send(frame)
+        assert len(await client.expect_error()) < 200
+    await client.send("1")
+    await client.expect("1")
+
+
+@check("process", **SYNC)
+async def test_sync_counters_take_turns(connect):
+    """Three sync counters answer one after another: all sync consumers of a process share one thread."""
+    heard = await count_together(connect, "2")
+    order = list(dict.fromkeys(heard))
+    assert heard == [client for client in order for _ in range(2)], f"they answered in the order {heard}"
+
+
+@check("process", gs3={"/ws/ac/count/": 4})
+async def test_async_counters_run_side_by_side(connect):
+    """Three async counters count at the same time."""
+    heard = await count_together(connect, "5")
+    assert are_side_by_side(heard), f"they answered in the order {heard}"
+
+
+@check("wire", gs3={"/ws/sc/count/": KEPT})
+async def test_a_sync_counter_keeps_async_consumers_waiting(new_client, connect, timeline):
+    """While a sync counter counts, async ones wait too: Channels tidies up before each event in that same thread."""
+    counter = await connect()
+    await counter.send("3")
+    await counter.expect("1")
+    await new_client("/ws/ac/").connect()
+    await counter.expect("2", "3")
+    sent = [text for text in timeline.texts("consumer") if text.startswith("→")]
+    last_number = next(at for at, text in enumerate(sent) if "'3'" in text)
+    assert last_number < len(sent) - 1, "the handshake was accepted while the sync counter counted"
+    assert "websocket.accept" in sent[-1]
+
+
+@check("process", **SYNC)
+async def test_a_context_of_its_own_gives_each_connection_a_thread(case, application, timeline):
+    """The way out: inside a ThreadSensitiveContext a connection has a thread of its own."""
+
+    async def in_a_context(scope, receive, send):
+        async with ThreadSensitiveContext():
+            await application(scope, receive, send)
+
+    async def connect():
+        return await ProcessClient(in_a_context, case.route, timeline).connect()
+
+    heard = await count_together(connect, "5")
+    assert are_side_by_side(heard), f"they answered in the order {heard}"
+
+
+async def count_together(connect, last):
+    """Let three clients count to `last` at once; return who (0, 1, 2) was heard, number by number."""
+    clients = [await connect() for _ in range(3)]
+    heard = []
+
+    async def listen(who):
+        for number in range(int(last)):
+            await clients[who].expect(str(number + 1))
+            heard.append(who)
+
+    for client in clients:
+        await client.send(last)
+    await asyncio.gather(*map(listen, range(3)))
+    for client in clients:
+        await client.leave()
+        await client.ended()
+    return heard
+
+
+def are_side_by_side(heard):
+    """Return whether everybody was heard for the first time before anybody was heard for the last time."""
+    firsts = [heard.index(who) for who in set(heard)]
+    lasts = [len(heard) - 1 - heard[::-1].index(who) for who in set(heard)]
+    return max(firsts) < min(lasts)
+
+
+@check("process", "wire", gs3={"/ws/ac/count/": 5})
+async def test_stop_is_heard_while_it_counts(connect):
+    """While it counts, "stop" is answered with "stopped at K", K the last number sent; then it is quiet."""
+    client = await connect()
+    await client.send("60")
+    await client.expect("1")
+    await client.send("stop")
+    last, frame = "1", await client.receive()
+    while frame.isdigit():
+        last, frame = frame, await client.receive()
+    assert frame == f"stopped at {last}"
+    # Would the count go on, its next number came before this one.
+    await client.send("2")
+    await client.expect("1", "2")
+
+
+@check("process", "wire", gs3={"/ws/ac/count/": 5})
+async def test_stop_without_a_count_is_an_error(connect):
+    """When nothing is counting, "stop" gets a text that starts with "error:"."""
+    client = await connect()
+    await client.send("stop")
+    await client.expect_error()
+    await client.send("1")
+    await client.expect("1")
+    await client.send("stop")
+    await client.expect_error()
+
+
+@check("process", "wire", gs3={"/ws/ac/count/": 7})
+async def test_events_of_one_connection_are_handled_in_turn(connect):
+    """"await 3" counts inside the handler: a "stop" sent meanwhile is handled only after the 3."""
+    client = await connect()
+    await client.send("await 3")
+    await client.send("stop")
+    await client.expect("1", "2", "3")
+    await client.expect_error()
+
+
+@check("process", gs3={"/ws/ac/count/": 6})
+@pytest.mark.parametrize("goes", ["leave", "vanish"])
+async def test_no_task_is_left(connect, goes):
+    """When the client leaves, its count is cancelled with it."""
+    before = asyncio.all_tasks()
+    client = await connect()
+    await client.send("60")
+    await client.expect("1")
+    await getattr(client, goes)()
+    await client.ended()
+    await wait_until(lambda: asyncio.all_tasks() <= before | {client.communicator.future}, "the count's task to end", within=1)
+
+
+@check("wire", gs3={"/ws/ac/count/": 6})
+@pytest.mark.parametrize("goes", ["leave", "vanish"])
+async def test_nothing_is_sent_after_the_end(connect, timeline, goes):
+    """When the client leaves in the middle, its consumer ends at once and sends nothing more."""
+    client = await connect()
+    await client.send("60")
+    await client.expect("1")
+    await getattr(client, goes)()
+    await client.ended()
+    assert timeline.texts("consumer")[-1] == ENDED
+
+
+@check("wire", **SYNC)
+async def test_a_sync_counter_ends_when_it_has_counted(connect):
+    """A sync counter whose client leaves counts to its end, because it hears nothing until then; then it ends too."""
+    client = await connect()
+    await client.send("3")
+    await client.expect("1")
+    await client.vanish()
+    await client.ended()

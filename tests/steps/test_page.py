@@ -1,0 +1,250 @@
+"""The step's page, in a real Chromium: what a newcomer sees and does."""
+
+import re
+
+import pytest
+
+from tests.support.browser import expect
+from tests.support.server import Server
+from tests.tasks import EVERY_STEP, KEPT, check
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+ANSWERING = {"gs2": {"/ws/sc/": KEPT}, "gs3": {"/ws/sc/": KEPT, "/ws/ac/": KEPT}}
+ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP}
+HTML = "<img src=x onerror=\"document.title='broken'\">"
+
+# The contrast of an element's text with what is behind it, by the formula of WCAG 2.
+CONTRAST = """
+(element) => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (color) => {
+    const [r, g, b] = rgb(color).map((v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  let behind = element;
+  while (behind && (rgb(getComputedStyle(behind).backgroundColor)[3] ?? 1) === 0) behind = behind.parentElement;
+  const background = behind ? getComputedStyle(behind).backgroundColor : "rgb(255, 255, 255)";
+  const [a, b] = [light(getComputedStyle(element).color), light(background)].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05);
+}
+"""
+
+
+class Panel:
+    """One socket on the page."""
+
+    def __init__(self, page, path):
+        self.root = page.locator(f'.panel[data-path="{path}"]')
+        self.state = self.root.locator("[data-state]")
+        self.frames = self.root.locator(".frames li")
+
+    async def connect(self):
+        await self.root.locator("button.connect").click()
+        await self.expect_state("open")
+
+    async def expect_state(self, state, within=5):
+        await expect(self.state).to_have_attribute("data-state", state, timeout=within * 1000)
+
+    async def send(self, text, how="text"):
+        await self.root.get_by_label("Message").fill(text)
+        await self.root.locator(f'button[value="{how}"]').click()
+
+    async def expect_last(self, direction, kind, payload):
+        last = self.frames.last
+        await expect(last.locator(".payload")).to_have_text(payload)
+        await expect(last).to_have_attribute("data-direction", direction)
+        await expect(last).to_have_attribute("data-kind", kind)
+
+
+@pytest.fixture
+def panel(page, case):
+    return Panel(page, case.route)
+
+
+@check("wire", gs1={"/ws/sc/": KEPT})
+async def test_the_page_shows_the_wait(page, panel):
+    """The page says that the server has got websocket.connect and nobody answered, and what happens then."""
+    await page.get_by_role("button", name="Open the WebSocket").click()
+    await panel.expect_state("connecting")
+    await expect(panel.root).to_contain_text("websocket.connect")
+    await expect(panel.root).to_contain_text("Nobody has answered")
+    await panel.expect_state("closed", within=10)
+    await expect(panel.state).to_contain_text("1006")
+    await expect(panel.root).to_contain_text("gs2")
+
+
+@check("wire", gs1={"/ws/sc/": KEPT})
+async def test_the_wait_can_be_given_up(page, panel):
+    """Who does not want to wait gives up, and can try again."""
+    for _ in range(2):
+        await page.get_by_role("button", name="Open the WebSocket").click()
+        await panel.expect_state("connecting")
+        await panel.root.get_by_role("button", name="Close").click()
+        await panel.expect_state("closed")
+
+
+@check("wire", **ANSWERING)
+async def test_it_talks(panel):
+    """Text and bytes go out and come back, each with direction, time and payload."""
+    await panel.connect()
+    await panel.root.get_by_label("Message").fill("hello")
+    await panel.root.get_by_label("Message").press("Enter")
+    await panel.expect_last("received", "text", "Message from server: hello")
+    await panel.send("aé", how="bytes")
+    await panel.expect_last("received", "binary", "61 c3 a9 · 3 bytes")
+    times = await panel.frames.locator("time").all_text_contents()
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time) for time in times), times
+    await expect(panel.root.locator('.frames li[data-direction="sent"]')).to_have_count(2)
+
+
+@check("wire", **ANSWERING)
+async def test_text_is_never_html(page, panel):
+    """Text from a socket is shown as text."""
+    await panel.connect()
+    await panel.send(HTML)
+    await panel.expect_last("received", "text", f"Message from server: {HTML}")
+    await expect(page.locator(".panel img")).to_have_count(0)
+    assert "broken" not in await page.title()
+
+
+@check("wire", **ANSWERING)
+async def test_the_close_code_is_explained(panel):
+    """After "bye" the page says 4000 and what that means; it can connect again."""
+    await panel.connect()
+    await panel.root.get_by_role("button", name="Send bye").click()
+    await panel.expect_state("closed")
+    await expect(panel.state).to_contain_text("4000")
+    await expect(panel.root.locator(".hint")).to_contain_text("bye")
+    await panel.connect()
+    await panel.send("again")
+    await panel.expect_last("received", "text", "Message from server: again")
+
+
+@check("wire", **ANSWERING)
+async def test_nothing_can_be_sent_unless_it_is_open(panel):
+    """The buttons that send are disabled before the connection is open and after it, and the page says why."""
+    for connects in (panel.connect, None):
+        for how in ("text", "bytes", "bye"):
+            await expect(panel.root.locator(f'button[value="{how}"]')).to_be_disabled()
+        await expect(panel.root).to_contain_text("not open")
+        if connects:
+            await connects()
+            await panel.send("bye")
+            await panel.expect_state("closed")
+
+
+@check("wire", **ANSWERING)
+async def test_two_tabs_are_apart(page, panel, case):
+    """Two tabs have a connection each."""
+    other_page = await page.context.new_page()
+    await other_page.goto(page.url)
+    other = Panel(other_page, case.route)
+    await panel.connect()
+    await other.connect()
+    await panel.send("bye")
+    await panel.expect_state("closed")
+    await other.send("still here")
+    await other.expect_last("received", "text", "Message from server: still here")
+
+
+@check(gs2={"/ws/sc/": KEPT}, gs3={"/ws/ac/": KEPT})
+async def test_the_server_is_stopped_and_started(browser, project, case):
+    """When the server goes the page says so, and when it is back it connects again."""
+    with Server(project, "daphne", f"{case.step}.asgi:application") as server:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(server.url("/", "http"))
+        panel = Panel(page, case.route)
+        await panel.connect()
+        server.stop()
+        await panel.expect_state("closed")
+        await expect(panel.root.locator(".hint")).to_contain_text(re.compile("server", re.IGNORECASE))
+        await panel.root.locator("button.connect").click()
+        await panel.expect_state("closed")
+        server.start()
+        server.wait()
+        await panel.connect()
+        await context.close()
+
+
+@check("wire", gs2={"/ws/sc/count/": KEPT}, gs3={"/ws/sc/count/": KEPT, "/ws/ac/count/": KEPT})
+async def test_the_page_measures_three_counters(page, case):
+    """The page measures that sync counters run one after another, and async ones side by side."""
+    card = page.locator(f'.counters[data-path="{case.route}"]')
+    await card.get_by_role("button", name="Open three counters").click()
+    expected = "One after another" if "/sc/" in case.route else "Side by side"
+    await expect(card.locator(".verdict")).to_contain_text(expected)
+    await expect(card.locator(".track i")).to_have_count(9)
+
+
+@check("wire", gs3={"/ws/ac/count/": KEPT})
+async def test_the_page_measures_events_in_turn(page):
+    """The page measures how long "stop" waits: not at all beside a task, to the end inside the handler."""
+    card = page.locator(".turn")
+    await card.locator('button[value="3"]').click()
+    await expect(card.locator(".verdict")).to_contain_text("stopped at")
+    await card.locator('button[value="await 3"]').click()
+    await expect(card.locator(".verdict")).to_contain_text("nothing is counting")
+    received = await card.locator('.frames li[data-direction="received"] .payload').all_text_contents()
+    assert received == ["1", "2", "3", "error: nothing is counting"]
+
+
+@check("wire", **ALL)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 380])
+async def test_it_can_be_read(page, width, scheme):
+    """Wide and narrow, light and dark: nothing runs out of the page, and every text stands out from its ground."""
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.emulate_media(color_scheme=scheme)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    texts = [e for e in await page.locator("h1, h2, p, label, button:enabled, .words").all() if await e.is_visible()]
+    assert len(texts) > 5
+    for element in texts:
+        contrast = await element.evaluate(CONTRAST)
+        assert contrast >= 4.5, f"{await element.text_content()!r} has a contrast of {contrast:.1f} to 1"
+
+
+@check("wire", **ALL)
+async def test_it_can_be_used_without_a_mouse(page, panel):
+    """Every button and field has a name and can be reached by Tab; a screen reader is told the state."""
+    usable = "button:enabled, input:enabled"
+    controls = await page.locator(usable).count()
+    reached = set()
+    for _ in range(2 * controls):
+        await page.keyboard.press("Tab")
+        reached.add(
+            await page.evaluate(f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)")
+        )
+    assert reached >= set(range(controls)), "some control cannot be reached by Tab"
+    for control in await page.locator("button, input").all():
+        name = await control.evaluate("(e) => e.textContent.trim() || e.labels?.[0]?.textContent.trim()")
+        assert name, f"{await control.evaluate('(e) => e.outerHTML')} has no name"
+    await expect(panel.state.locator("[role=status]")).not_to_be_empty()
+
+
+@check("wire", gs1={"/ws/sc/": KEPT}, **ANSWERING)
+@pytest.mark.parametrize(
+    ("origin", "socket_origin"),
+    [("http://workbook.test:8123", "ws://workbook.test:8123"), ("https://workbook.test", "wss://workbook.test")],
+    ids=["http", "https"],
+)
+async def test_the_socket_follows_the_page(browser, server, case, origin, socket_origin):
+    """A page from https: opens wss:, a page from http: opens ws:, on the host and port that it came from."""
+    context = await browser.new_context()
+    page = await context.new_page()
+    opened = []
+
+    async def deliver(route):
+        status, headers, body = server.get(route.request.url.removeprefix(origin))
+        await route.fulfill(status=status, headers={"content-type": headers["content-type"]}, body=body)
+
+    # Answered here, so that no real host of that name and no certificate is needed.
+    await page.route(f"{origin}/**", deliver)
+    await page.route_web_socket(re.compile(".*"), lambda websocket: opened.append(websocket.url))
+    await page.goto(f"{origin}/")
+    panel = Panel(page, case.route)
+    await panel.root.locator("button.connect").click()
+    await panel.expect_state("open")
+    assert opened == [socket_origin + case.route]
+    await context.close()

@@ -1,0 +1,115 @@
+"""Each step, taken out of the workbook, under each server."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.client import WireClient
+from tests.support.server import COMMANDS, TROUBLE, Server, own_environment
+from tests.tasks import EVERY_STEP, KEPT, check
+
+# The routes that answer, and those that refuse what is no number.
+ANSWERING = {"gs1": [], "gs2": ["/ws/sc/"], "gs3": ["/ws/sc/", "/ws/ac/"]}
+COUNTING = {"gs1": [], "gs2": ["/ws/sc/count/"], "gs3": ["/ws/sc/count/", "/ws/ac/count/"]}
+
+
+@pytest.fixture(scope="module")
+def alone(project, tmp_path_factory):
+    """A folder that holds a copy of the project and nothing else, as a learner would take it away."""
+    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
+    return shutil.copytree(project, tmp_path_factory.mktemp("alone") / project.name, ignore=ignored)
+
+
+@pytest.fixture(scope="module")
+def servers(request, alone):
+    """The copy under each kind of server, by kind; all of them start at the same time."""
+    application = f"{request.config.option.step}.asgi:application"
+    servers = {kind: Server(alone, kind, application) for kind in COMMANDS}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+@check(**dict.fromkeys(EVERY_STEP, KEPT))
+@pytest.mark.parametrize("kind", COMMANDS)
+async def test_it_runs_alone(case, servers, timeline, kind):
+    """Copied to an empty folder, the step runs under runserver, daphne, uvicorn and hypercorn."""
+    with servers[kind] as server:
+        timeline.follow(lambda: [(at, "log", line) for at, line in server.lines])
+        expect_page(server)
+        for path in ANSWERING[case.step]:
+            await expect_answers(server, path, timeline)
+        for path in COUNTING[case.step]:
+            await expect_refusal(server, path, timeline)
+        if case.step == "gs1":
+            await expect_silence(server, timeline)
+        if kind == "runserver":
+            assert "Starting ASGI/Daphne" in server.output(), "this is not daphne's runserver"
+    trouble = TROUBLE.search(server.output())
+    assert not trouble, f"{kind} printed {trouble[0]!r}:\n{server.output()}"
+
+
+def expect_page(server):
+    """Assert that the page and all that it links to come from this server."""
+    status, _, body = server.get("/")
+    assert status == 200
+    page = body.decode()
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page wants something from another host"
+    links = re.findall(r"""<(?:link|script)[^>]*(?:src|href)=["'](/[^"']+)""", page)
+    assert len(links) >= 2, f"expected a style sheet and a script, found {links}"
+    for link in links:
+        assert server.get(link)[0] == 200, f"{link} is not served"
+
+
+async def expect_answers(server, path, timeline):
+    client = await WireClient(server, path, timeline).connect()
+    await client.send("hello")
+    await client.expect("Message from server: hello")
+    await client.send(b"\x00\xff")
+    await client.expect(b"\x00\xff")
+    await client.send("bye")
+    await client.expect_close(4000)
+
+
+async def expect_refusal(server, path, timeline):
+    client = await WireClient(server, path, timeline).connect()
+    await client.send("three")
+    await client.expect_error()
+    await client.leave()
+
+
+async def expect_silence(server, timeline):
+    client = WireClient(server, "/ws/sc/", timeline)
+    handshake = client.begin()
+    await server.printed("websocket.connect")
+    assert not handshake.done(), "the handshake was answered"
+    await client.discard()
+    await server.printed("websocket.disconnect")
+
+
+@check(**dict.fromkeys(EVERY_STEP, KEPT))
+def test_migrate_works(alone):
+    """`python manage.py migrate` works in a copy, as in any Django project."""
+    manage(alone, "migrate")
+
+
+@check(**dict.fromkeys(EVERY_STEP, KEPT))
+def test_the_system_check_is_clean(alone):
+    """`python manage.py check` finds nothing, warnings included."""
+    manage(alone, "check", "--fail-level", "WARNING")
+
+
+def manage(project, *arguments):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", *arguments],
+        cwd=project,
+        env=own_environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,136 @@
+"""The project around the consumers: settings, asgi.py, routing."""
+
+import asyncio
+import json
+import runpy
+import subprocess
+import sys
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tests.support.client import Refused
+from tests.support.server import own_environment
+from tests.tasks import EVERY_STEP, KEPT, check
+
+# Imports asgi.py as daphne does, and tells which of the project's modules came before the apps were loaded.
+ASGI_IMPORT = """
+import importlib, json, sys
+from django.apps import apps
+
+class Watch:
+    early = []
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("app.") and not apps.ready and not apps.loading:
+            self.early.append(name)
+
+sys.meta_path.insert(0, Watch())
+importlib.import_module(sys.argv[1])
+print(json.dumps(Watch.early))
+"""
+
+
+def every_step(gs1):
+    """Return the steps' task numbers for a promise of every step: gs1 teaches it, the others keep it."""
+    return {step: gs1 if step == "gs1" else KEPT for step in EVERY_STEP}
+
+
+@check(**every_step(1))
+def test_daphne_comes_first(settings):
+    """"daphne" is the first of INSTALLED_APPS, so that its runserver wins."""
+    assert settings.INSTALLED_APPS[0] == "daphne"
+
+
+@check(**every_step(1))
+def test_asgi_application_is_named(case, settings, application):
+    """ASGI_APPLICATION names the application in asgi.py."""
+    assert settings.ASGI_APPLICATION == f"{case.step}.asgi.application"
+
+
+@check(**every_step(2))
+async def test_http_is_still_answered(application):
+    """A plain HTTP request still reaches Django."""
+    requests = asyncio.Queue()
+    requests.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+    sent = []
+
+    async def send(event):
+        sent.append(event)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    await application(scope, requests.get, send)
+    assert sent[0]["status"] == 200
+
+
+@check(**every_step(2))
+@pytest.mark.parametrize("named", [True, False], ids=["settings named", "settings not named"])
+def test_asgi_loads_the_apps_first(case, project, named):
+    """asgi.py calls get_asgi_application() before it imports anything that may lead to a model."""
+    # A fresh interpreter: runserver has loaded the apps already and hides a wrong order.
+    environment = own_environment(**({"DJANGO_SETTINGS_MODULE": f"{case.step}.settings"} if named else {}))
+    result = subprocess.run(
+        [sys.executable, "-c", ASGI_IMPORT, f"{case.step}.asgi"],
+        cwd=project, env=environment, capture_output=True, text=True, timeout=20, check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == [], "imported before get_asgi_application()"
+
+
+@check("process", gs1={"/ws/nowhere/": 3}, gs2={"/ws/nowhere/": KEPT}, gs3={"/ws/nowhere/": KEPT})
+async def test_an_unrouted_path_is_not_found(new_client):
+    """A WebSocket path without a route is refused in Channels' own words."""
+    client = new_client()
+    await client.start()
+    with pytest.raises(ValueError, match=r"No route found for path 'ws/nowhere/'\."):
+        await client.ended()
+
+
+@check("wire", gs1={"/ws/nowhere/": 3}, gs2={"/ws/nowhere/": KEPT}, gs3={"/ws/nowhere/": KEPT})
+@pytest.mark.traceback("the learner is to meet the sentence that Channels prints")
+async def test_an_unrouted_path_does_not_stop_the_server(server, new_client, timeline):
+    """A WebSocket path without a route gets HTTP 500, and the server stays up."""
+    with pytest.raises(Refused) as refused:
+        await new_client().connect()
+    assert refused.value.status == 500
+    await server.printed("No route found for path 'ws/nowhere/'.", since=timeline.began)
+    assert server.get("/")[0] == 200
+
+
+@pytest.fixture
+def load_settings(case, project, monkeypatch):
+    """A function that loads the settings file afresh, with the given environment variables only."""
+
+    def load_settings(**variables):
+        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(project / case.step / "settings.py")
+
+    return load_settings
+
+
+@check(**every_step(KEPT))
+def test_a_laptop_needs_no_environment(load_settings):
+    """Without any environment variable the settings are right for a laptop."""
+    settings = load_settings()
+    assert settings["DEBUG"] is True
+    assert settings["SECRET_KEY"]
+    assert set(settings["ALLOWED_HOSTS"]) >= {"localhost", "127.0.0.1", "[::1]"}
+
+
+@check(**every_step(KEPT))
+@pytest.mark.parametrize("off", ["0", "false", "False", "no"])
+def test_without_debug_a_secret_key_is_needed(load_settings, off):
+    """With DEBUG=0 and no SECRET_KEY the project refuses to start, and says so."""
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        load_settings(DEBUG=off)
+
+
+@check(**every_step(KEPT))
+def test_the_environment_is_heard(load_settings):
+    """SECRET_KEY, DEBUG and ALLOWED_HOSTS come from the environment."""
+    settings = load_settings(DEBUG="0", SECRET_KEY="long and random", ALLOWED_HOSTS="chat.example.org,example.org")
+    assert settings["DEBUG"] is False
+    assert settings["SECRET_KEY"] == "long and random"
+    assert settings["ALLOWED_HOSTS"] == ["chat.example.org", "example.org"]

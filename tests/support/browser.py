@@ -1,0 +1,54 @@
+"""A real browser for the pages: Playwright drives a Chromium that is installed on this machine."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+# It is to talk to the server under test and to nobody else.
+ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+)
+
+
+def find_chromium():
+    """Return the path of an installed Chromium, Chrome or Edge, or of the one that $CHROMIUM names; None if there is none."""
+    if named := os.environ.get("CHROMIUM"):
+        return named
+    found = filter(None, map(shutil.which, NAMES))
+    return next(found, None) or next((place for place in PLACES if Path(place).exists()), None)
+
+
+@contextlib.asynccontextmanager
+async def open_browser(path):
+    """Start the browser at `path`, headless, and close it at the end."""
+    from playwright.async_api import async_playwright
+
+    # Chromium's sandbox does not work for root, which is what a container usually runs as.
+    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *as_root])
+        yield browser
+        await browser.close()
+
+
+def expect(locator):
+    """Return Playwright's assertions about `locator`, each of which waits until it holds."""
+    # Imported late: who leaves the browser out does not wait for Playwright either.
+    from playwright.async_api import expect
+
+    return expect(locator)

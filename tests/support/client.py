@@ -1,0 +1,235 @@
+"""A WebSocket client for checks, the same in process and on the wire; it tells the timeline all it does."""
+
+import asyncio
+import contextlib
+
+from tests.support.recorder import ENDED, record
+from tests.support.timeline import read_events, shorten
+from tests.support.waiting import wait_until
+
+PATIENCE = 5.0  # seconds that an answer may take; daphne looks at its applications only once a second
+
+
+class Refused(Exception):
+    """The handshake was refused. `status` is the HTTP status, or None in process, where there is none."""
+
+    def __init__(self, status=None):
+        self.status = status
+        super().__init__(f"the handshake was refused (HTTP {status})" if status else "the handshake was refused")
+
+
+class Closed(Exception):
+    """The connection was closed by the server. `code` is the close code, 1006 when there was no close frame."""
+
+    def __init__(self, code):
+        self.code = code
+        super().__init__(f"the server closed the connection with code {code}")
+
+
+class Client:
+    """What both ways in have in common. A subclass brings open, send_frame, next_frame, leave and vanish."""
+
+    def __init__(self, path, timeline):
+        self.path = path
+        self.timeline = timeline
+
+    async def connect(self):
+        """Open the connection; raise Refused, or TimeoutError when nobody answers the handshake."""
+        self.timeline.add("client", f"→ handshake {self.path}")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.open()
+        except Refused as refused:
+            self.timeline.add("client", f"← {refused}")
+            raise
+        except TimeoutError:
+            self.timeline.add("client", f"  nobody answered the handshake in {PATIENCE:g} s")
+            raise
+        self.timeline.add("client", "← open")
+        return self
+
+    async def send(self, frame):
+        """Send one text frame (str) or binary frame (bytes)."""
+        self.timeline.add("client", f"→ {shorten(frame)}")
+        await self.send_frame(frame)
+
+    async def receive(self):
+        """Return the next frame, str or bytes; raise Closed, or TimeoutError when none comes."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                frame = await self.next_frame()
+        except Closed as closed:
+            self.timeline.add("client", f"← close {closed.code}")
+            raise
+        except TimeoutError:
+            self.timeline.add("client", f"  no frame came in {PATIENCE:g} s")
+            raise
+        self.timeline.add("client", f"← {shorten(frame)}")
+        return frame
+
+    async def expect(self, *frames):
+        """Assert that exactly these frames come next, in this order."""
+        for expected in frames:
+            frame = await self.receive()
+            assert frame == expected, f"expected the frame {shorten(expected)!r}, got {shorten(frame)!r}"
+
+    async def expect_error(self):
+        """Assert that the next frame is a text that starts with "error:"; return it."""
+        frame = await self.receive()
+        assert isinstance(frame, str) and frame.startswith("error:"), (
+            f'expected a text that starts with "error:", got {shorten(frame)!r}'
+        )
+        return frame
+
+    async def expect_close(self, code):
+        """Assert that the server closes with `code`, and that no frame is left unread before that."""
+        try:
+            frame = await self.receive()
+        except Closed as closed:
+            assert closed.code == code, f"expected the close code {code}, got {closed.code}"
+        else:
+            raise AssertionError(f"expected a close with code {code}, got the frame {shorten(frame)!r}")
+
+
+class ProcessClient(Client):
+    """Talks to the ASGI application itself: exact and fast, with the consumer's exception at hand."""
+
+    def __init__(self, application, path, timeline):
+        super().__init__(path, timeline)
+        self.application = record(application, lambda scope, text: timeline.add("consumer", text))
+
+    async def start(self):
+        """Send websocket.connect and wait for no answer."""
+        from channels.testing import WebsocketCommunicator
+
+        self.communicator = WebsocketCommunicator(self.application, self.path)
+        await self.communicator.send_input({"type": "websocket.connect"})
+
+    async def open(self):
+        await self.start()
+        event = await self.output()
+        if event["type"] == "websocket.close":
+            raise Refused
+        assert event["type"] == "websocket.accept", f"expected websocket.accept, the consumer sent {event}"
+
+    async def output(self):
+        """Return the consumer's next event; raise its exception when it has failed."""
+        consumer = self.communicator.future
+        queue = asyncio.ensure_future(self.communicator.output_queue.get())
+        try:
+            await asyncio.wait([queue, consumer], return_when=asyncio.FIRST_COMPLETED)
+            if not queue.done():
+                await consumer
+                raise AssertionError("the consumer has ended without a word")
+            return queue.result()
+        finally:
+            queue.cancel()
+
+    async def send_frame(self, frame):
+        kind = "text" if isinstance(frame, str) else "bytes"
+        await self.communicator.send_input({"type": "websocket.receive", kind: frame})
+
+    async def next_frame(self):
+        event = await self.output()
+        if event["type"] == "websocket.close":
+            raise Closed(event.get("code", 1000))
+        assert event["type"] == "websocket.send", f"expected websocket.send, the consumer sent {event}"
+        return event["text"] if event.get("text") is not None else event["bytes"]
+
+    async def leave(self, code=1001):
+        """Tell the consumer that its client has left, with close code `code`."""
+        self.timeline.add("client", f"→ close {code}")
+        await self.communicator.send_input({"type": "websocket.disconnect", "code": code})
+
+    async def vanish(self):
+        """What the consumer is told when the client goes without a close frame."""
+        await self.leave(1006)
+
+    async def ended(self):
+        """Wait until the consumer has ended; raise its exception, or AssertionError when it goes on."""
+        consumer = self.communicator.future
+        done, _ = await asyncio.wait([consumer], timeout=PATIENCE)
+        assert done, f"the consumer was still there {PATIENCE:g} s after its client had left"
+        await consumer
+
+    async def discard(self):
+        """End the consumer, whatever state it is in."""
+        consumer = self.communicator.future
+        consumer.cancel()
+        # Its failure was the check's business; here it only has to be gone.
+        await asyncio.wait([consumer])
+        consumer.cancelled() or consumer.exception()
+
+
+class WireClient(Client):
+    """Talks to a server through a socket, as a browser does."""
+
+    def __init__(self, server, path, timeline, events=None):
+        """`events` is the file that the server's recorder writes, when it has one."""
+        super().__init__(path, timeline)
+        self.server = server
+        self.events = events
+        self.websocket = None
+        self.handshake = None
+
+    def begin(self):
+        """Begin the handshake and return it as a task, which is done when it is answered."""
+        self.timeline.add("client", f"→ handshake {self.path}")
+        self.handshake = asyncio.create_task(self.open())
+        return self.handshake
+
+    async def open(self):
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidStatus
+
+        try:
+            self.websocket = await connect(
+                self.server.url(self.path), max_size=None, open_timeout=None, ping_interval=None, close_timeout=PATIENCE
+            )
+        except InvalidStatus as error:
+            raise Refused(error.response.status_code) from None
+        self.port = self.websocket.local_address[1]
+        if self.events:
+            self.timeline.follow(lambda: read_events(self.events, self.port))
+
+    async def send_frame(self, frame):
+        from websockets.exceptions import ConnectionClosed
+
+        # A server that has just closed is found out by reading, which tells the close code.
+        with contextlib.suppress(ConnectionClosed):
+            await self.websocket.send(frame)
+
+    async def next_frame(self):
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            return await self.websocket.recv()
+        except ConnectionClosed as error:
+            raise Closed(error.rcvd.code if error.rcvd else 1006) from None
+
+    async def leave(self, code=1001):
+        """Close the connection with a close frame."""
+        self.timeline.add("client", f"→ close {code}")
+        await self.websocket.close(code)
+
+    async def vanish(self):
+        """Go without a close frame, as a machine does that loses its network."""
+        self.timeline.add("client", "→ (gone without a close frame)")
+        self.websocket.transport.abort()
+
+    async def ended(self):
+        """Wait until the server's recorder tells that this client's consumer has ended."""
+        await wait_until(
+            lambda: any(text == ENDED for _, _, text in read_events(self.events, self.port)),
+            "the consumer to end after its client had left",
+            PATIENCE,
+        )
+
+    async def discard(self):
+        """Let go of the connection, whatever state it is in."""
+        if self.handshake:
+            self.handshake.cancel()
+            await asyncio.wait([self.handshake])
+        if self.websocket:
+            self.websocket.transport.abort()
+            await self.websocket.wait_closed()

@@ -1,0 +1,139 @@
+"""A step served by a real server in a process of its own, on a free port."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from tests.support.waiting import wait_for, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# {port} and {application} are filled in. All are run by this Python, so that no PATH is needed.
+COMMANDS = {
+    "runserver": "manage.py runserver --noreload 127.0.0.1:{port}",
+    "daphne": "-m daphne --bind 127.0.0.1 --port {port} {application}",
+    "uvicorn": "-m uvicorn --host 127.0.0.1 --port {port} {application}",
+    "hypercorn": "-m hypercorn --bind 127.0.0.1:{port} {application}",
+}
+
+# What no server may ever print, unless a check says that it has to.
+TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Exception in|never retrieved|ResourceWarning")
+
+
+def free_port():
+    """Return a TCP port of 127.0.0.1 that the system says is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def own_environment(**more):
+    """Return this process's environment without what pytest or a shell may have set for a Django project."""
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PORT", "HOST")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+class Server:
+    """One server. `with` waits until it answers, and ends it; `lines` holds (time, line) of all that it printed."""
+
+    def __init__(self, project, kind="daphne", application=None, **environment):
+        """Start `kind` (a key of COMMANDS) in the folder `project`, serving `application` (dotted path:name)."""
+        self.project = Path(project)
+        self.kind = kind
+        self.application = application
+        self.environment = own_environment(**environment)
+        self.port = free_port()
+        self.start()
+
+    def start(self):
+        """Start the process; `wait` waits until it answers."""
+        self.lines = []
+        command = COMMANDS[self.kind].format(port=self.port, application=self.application)
+        self.process = subprocess.Popen(
+            [sys.executable, *command.split()],
+            cwd=self.project,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def wait(self):
+        """Wait until it answers; raise AssertionError with its output when it does not."""
+        try:
+            wait_for(self._is_ready, f"{self.kind} to answer on port {self.port}", within=20)
+        except AssertionError as error:
+            self.stop()
+            raise AssertionError(f"{error}; it printed:\n{self.output()}") from None
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append((time.time(), line.rstrip("\n")))
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.kind} ended with status {self.process.returncode}")
+        try:
+            self.get("/")
+        except OSError:
+            return False
+        return True
+
+    def get(self, path):
+        """Return (status, headers, body as bytes) of a GET."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def url(self, path, scheme="ws"):
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def output(self, since=0.0):
+        """Return what was printed since the Unix time `since` (seconds)."""
+        return "\n".join(line for at, line in self.lines if at >= since)
+
+    async def printed(self, text, times=1, since=0.0):
+        """Wait until `text` was printed `times` times since the Unix time `since` (seconds)."""
+
+        def what():
+            return f"the server to print {text!r}; it printed:\n{self.output(since)}"
+
+        await wait_until(lambda: self.output(since).count(text) >= times, what)
+
+    def stop(self):
+        """End the process as Ctrl-C does, wait for it, and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.kind} did not end within 5 s of Ctrl-C") from None
+        finally:
+            self.reader.join(timeout=5)
+            self.process.stdout.close()
+        return self.process.returncode
+
+    def __enter__(self):
+        self.wait()
+        return self
+
+    def __exit__(self, *error):
+        self.stop()

@@ -1,0 +1,56 @@
+"""What happened, in order: the page that a failed check shows."""
+
+import json
+import time
+from pathlib import Path
+
+LONGEST_PAYLOAD = 80  # characters of one entry's text; a 1 MiB frame is not for reading
+
+
+class Timeline:
+    """Collects entries from the client, the consumer, the log and exceptions, and prints them by time.
+
+    Entries of another process come from files that the process writes (see `recorder`), which are
+    read when the timeline is printed.
+    """
+
+    def __init__(self):
+        self.entries = []
+        self.sources = []
+        self.began = time.time()
+
+    def add(self, lane, text, at=None):
+        """Add one entry. `lane` says who tells it (client, consumer, log, error); `at` is a Unix time in seconds."""
+        self.entries.append((at or time.time(), lane, text))
+
+    def follow(self, source):
+        """Add what `source()` yields, entries as `add` takes them, each time that the timeline is read."""
+        self.sources.append(source)
+
+    def read(self):
+        """Return all entries as (seconds since the check began, lane, text), oldest first."""
+        entries = self.entries + [entry for source in self.sources for entry in source()]
+        return [(at - self.began, lane, text) for at, lane, text in sorted(entries, key=lambda entry: entry[0])]
+
+    def texts(self, lane):
+        """Return the texts of one lane, oldest first."""
+        return [text for _, entry_lane, text in self.read() if entry_lane == lane]
+
+    def __str__(self):
+        return "\n".join(f"{at:7.3f} s  {lane:<9} {text}" for at, lane, text in self.read())
+
+
+def shorten(value):
+    """Return `value` (text, bytes or an event) as one readable line; what is cut is said with its length."""
+    line = value if isinstance(value, str) else repr(value)
+    if len(line) > LONGEST_PAYLOAD:
+        line = f"{line[:LONGEST_PAYLOAD]}… ({len(line):,} characters)"
+    return line
+
+
+def read_events(path, port):
+    """Yield timeline entries of the connection from client port `port` out of the recorder's file."""
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        at, client_port, text = json.loads(line)
+        if client_port == port:
+            yield at, "consumer", text

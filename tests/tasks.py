@@ -1,0 +1,85 @@
+"""The lessons' tasks. A check says which one it belongs to; each lesson's "Build it yourself" has them as headings."""
+
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Task:
+    """One numbered task of a step's lesson. `after` is the task without which it cannot be checked."""
+
+    title: str
+    after: int | None = None
+
+
+TASKS = {
+    "gs1": {
+        1: Task("Let daphne serve the project"),
+        2: Task("Split the protocols in asgi.py"),
+        3: Task("Route ws/sc/ to a consumer", after=2),
+        4: Task("Print what arrives", after=3),
+        5: Task("End with the connection", after=3),
+    },
+    "gs2": {
+        1: Task("Accept the handshake"),
+        2: Task("Answer a text frame", after=1),
+        3: Task("Send bytes back", after=1),
+        4: Task("Close with a code", after=1),
+        5: Task("Count on a second route"),
+        6: Task("Refuse what is not a number", after=5),
+    },
+    "gs3": {
+        1: Task("Accept the handshake, awaited"),
+        2: Task("Answer text and bytes, awaited", after=1),
+        3: Task("Close with a code, awaited", after=1),
+        4: Task("Count in a task of its own"),
+        5: Task("Stop the counter", after=4),
+        6: Task("Cancel when the client leaves", after=4),
+        7: Task("Count inside the handler", after=4),
+    },
+}
+
+EVERY_STEP = tuple(TASKS)
+
+# A promise that an earlier step made and this one keeps; it belongs to no task of this lesson.
+KEPT = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check of one step: on which route, for which task, and by which way in (process or wire)."""
+
+    step: str
+    route: str | None = None
+    number: int | None = KEPT
+    way: str | None = None
+
+    @property
+    def task(self):
+        return TASKS[self.step][self.number] if self.number else None
+
+    def __str__(self):
+        route = self.route.strip("/").removeprefix("ws/").replace("/", "-") if self.route else None
+        return "-".join(part for part in (self.step, route, self.way) if part)
+
+
+def check(*ways, **steps):
+    """Mark a test as the check of a promise.
+
+    `ways`: "process" and/or "wire", the ways in by which a conversation is held; none for a check that needs no client.
+    `steps`: for each step that makes the promise, the number of the lesson's task (KEPT when it is none), or a dict
+    from route to such a number: `@check("process", "wire", gs2={"/ws/sc/": 2})`.
+    """
+    cases = [
+        Case(step, route, number, way)
+        for step, routes in steps.items()
+        for route, number in (routes.items() if isinstance(routes, dict) else [(None, routes)])
+        for way in ways or [None]
+    ]
+    return pytest.mark.check(cases)
+
+
+def case_of(item):
+    """Return the Case of a collected test, or None when it is no check of a step."""
+    return item.callspec.params.get("case") if hasattr(item, "callspec") else None
