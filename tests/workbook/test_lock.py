@@ -1,0 +1,76 @@
+"""`make lock`, and the pins that it made."""
+
+import re
+import shutil
+import tomllib
+
+import pytest
+
+from tests.workbook.conftest import ROOT
+from workbook.steps import all_steps
+
+RUN, TESTS = ("requirements.txt", "requirements-tests.txt")
+
+
+def pins(name):
+    """Return the lines name==version, with their conditions, of a requirements file of the repository."""
+    return set(re.findall(r"^(\S+==[^\\\n]+?)(?: \\)?$", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def wanted(requirement):
+    """Return the name that a requirement asks for, as the pins spell it."""
+    return re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+
+
+def test_everything_that_is_asked_for_is_pinned():
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["tests"]
+    steps = [line for step in all_steps(ROOT) for line in (step.folder / RUN).read_text().split("\n") if line]
+    names = {pin.partition("==")[0] for pin in pins(RUN)}
+    assert {wanted(line) for line in steps} <= names
+    assert {wanted(line) for line in group} <= {pin.partition("==")[0] for pin in pins(TESTS)}
+
+
+def test_the_tests_add_to_what_the_steps_need():
+    assert pins(RUN) < pins(TESTS)
+
+
+@pytest.mark.parametrize("name", [RUN, TESTS])
+def test_the_pins_have_hashes_and_name_no_place(name):
+    text = (ROOT / name).read_text()
+    assert len(pins(name)) == len(re.findall(r"^\S+==.* \\\n    --hash=sha256:", text, re.MULTILINE)) > 20
+    assert "make lock" in text.splitlines()[1]
+    assert not re.search(r"http|index|find-links|file:|/home|/tmp", text)
+
+
+def test_without_uv_there_is_a_sentence(steps):
+    done = steps.call("lock")
+    assert done.returncode == 2
+    assert done.stderr.startswith("make lock needs uv")
+
+
+def test_uv_resolves_the_steps_and_then_the_tests(steps):
+    steps.add_program("uv", 'echo "$@" >&2')
+    done = steps.call("lock", "--upgrade")
+    run, tests = done.stderr.splitlines()
+    sources = " ".join(f"{name}/requirements.txt" for name in ("gs1_basic", "gs2_middle", "gs10_last"))
+    assert done.returncode == 0
+    assert run.endswith(f"--upgrade -o requirements.txt {sources}")
+    assert tests.endswith(f"-o requirements-tests.txt {sources} --group tests -c requirements.txt")
+
+
+def test_what_cannot_be_resolved(steps):
+    steps.add_program("uv", "echo 'no solution' >&2; exit 1")
+    done = steps.call("lock")
+    assert done.returncode == 1
+    assert done.stderr == "no solution\nrequirements.txt could not be resolved: see above.\n"
+
+
+def test_uv_understands_the_call(steps):
+    uv = shutil.which("uv") or pytest.skip("needs uv")
+    (steps.programs / "uv").symlink_to(uv)
+    for name in ("gs1_basic", "gs2_middle", "gs10_last"):
+        steps.write(f"{name}/requirements.txt", "")
+    steps.write("pyproject.toml", "[dependency-groups]\ntests = []\n")
+    done = steps.call("lock", "--offline")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "#    make lock\n" in (steps.root / TESTS).read_text()

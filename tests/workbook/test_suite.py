@@ -1,0 +1,175 @@
+"""The suite itself: which tests run where, and what is said of their results."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.server import ROOT, own_environment
+
+# A suite of three small checks for two steps, driven by files that a test writes beside it.
+SAMPLE = '''
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.tasks import check
+
+HERE = Path(__file__).parent
+
+
+def told(name):
+    return (HERE / name).exists()
+
+
+@check(gs1=1, gs2=1)
+def test_first(case, timeline):
+    """The first promise."""
+    with (HERE / "ran").open("a") as file:
+        file.write(f"{case.step} {os.getpid()} {os.environ['DJANGO_SETTINGS_MODULE']}\\n")
+    timeline.add("client", "→ hello")
+    if told(f"die-{case.step}"):
+        os._exit(7)
+    assert not told(f"fail-{case.step}"), "this step was told to fail"
+
+
+@check(gs2=2)
+def test_second(case):
+    """The second promise."""
+
+
+@check(gs1=1)
+@pytest.mark.browser
+def test_with_browser(browser):
+    """A promise of the page."""
+'''
+
+
+@pytest.fixture(scope="module")
+def sample_root(tmp_path_factory):
+    """A workbook of two steps with the sample checks in place of the real ones."""
+    root = tmp_path_factory.mktemp("workbook")
+    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3", "test_*.py", "workbook")
+    shutil.copytree(ROOT / "tests", root / "tests", ignore=ignored)
+    for name in ("workbook", "gs1_basic", "gs2_sync_consumer"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    (root / "tests/steps/test_sample.py").write_text(SAMPLE, encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def suite(sample_root):
+    """A function that runs pytest in the sample; keywords are environment variables."""
+    steps = sample_root / "tests/steps"
+    for path in [*steps.glob("fail-*"), *steps.glob("die-*"), *steps.glob("ran")]:
+        path.unlink()
+
+    def suite(*arguments, told=(), **environment):
+        for name in told:
+            (steps / name).touch()
+        environment = own_environment() | {"CI": ""} | environment
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+            cwd=sample_root, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )
+
+    suite.ran = lambda: [line.split() for line in (steps / "ran").read_text().splitlines()]
+    return suite
+
+
+NO_BROWSER = ("-m", "not browser")
+
+
+def test_each_step_has_a_process_and_settings_of_its_own(suite):
+    result = suite(*NO_BROWSER)
+    assert result.returncode == 0, result.stdout
+    assert "3 passed" in result.stdout
+    first, second = sorted(suite.ran())
+    assert first[1] != second[1]
+    assert (first[2], second[2]) == ("gs1.settings", "gs2.settings")
+
+
+def test_a_failure_tells_promise_task_and_timeline_and_what_hangs_on_it(suite):
+    result = suite(*NO_BROWSER, told=["fail-gs2"])
+    assert result.returncode == 1
+    assert "1 failed, 1 passed, 1 deselected, 1 not checked" in result.stdout
+    for words in ("The first promise.", "gs2 · task 1 · Accept the handshake", "client    → hello", "told to fail"):
+        assert words in result.stdout
+    assert "test_second[gs2]: task 1 comes first: Accept the handshake" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ran"),
+    [
+        (["-k", "first and gs2"], ["gs2"]),
+        (["tests/steps/test_sample.py::test_first[gs1]"], ["gs1"]),
+        (["tests/steps/test_sample.py", "-k", "first"], ["gs1", "gs2"]),
+        (["--step", "gs2", "-k", "first"], ["gs2"]),
+    ],
+)
+def test_tests_are_chosen_as_pytest_users_expect(suite, arguments, ran):
+    result = suite(*arguments)
+    assert result.returncode == 0, result.stdout
+    assert sorted(step for step, *_ in suite.ran()) == ran
+
+
+def test_a_choice_of_nothing_is_no_success(suite):
+    assert suite("-k", "nothing_has_this_name").returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_x_stops_at_the_first_failure(suite):
+    result = suite("-x", "--step", "gs2", *NO_BROWSER, told=["fail-gs2"])
+    assert result.returncode == 1
+    assert "test_second" not in result.stdout
+    result = suite("-x", *NO_BROWSER, told=["fail-gs1", "fail-gs2"])
+    assert result.returncode == 1
+    assert "stopping after 1 failures" in result.stdout
+
+
+def test_a_test_process_that_dies_is_a_failure(suite):
+    result = suite(*NO_BROWSER, told=["die-gs2"])
+    assert result.returncode == 1
+    assert "the test process of gs2 ended early with status 7" in result.stdout
+    assert "2 failed, 1 passed" in result.stdout
+
+
+def test_without_a_browser_the_page_is_not_checked_but_on_ci_it_must_be(suite, tmp_path):
+    nowhere = {"PATH": str(tmp_path), "CHROMIUM": ""}
+    if any(map(os.path.exists, ("/Applications/Google Chrome.app", r"C:\Program Files\Google\Chrome"))):
+        pytest.skip("this machine has a browser in a place that PATH does not hide")
+    result = suite("--step", "gs1", "-m", "browser", **nowhere)
+    assert result.returncode == 0
+    assert "1 not checked" in result.stdout
+    assert "no Chromium found; install it" in result.stdout
+    result = suite("--step", "gs1", "-m", "browser", **nowhere, CI="true")
+    assert result.returncode == 1
+    assert "no Chromium found; install it" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--step", "gs9"], "there is no step 'gs9'; the steps are gs1, gs2"),
+        (["--project", "gs1_basic"], "--project needs --step"),
+        (["--step", "gs1", "--project", "nowhere"], "nowhere is no project: it has no manage.py"),
+        (["--step", "gs1", "--project", "gs2_sync_consumer"], "gs1/settings.py does not load"),
+    ],
+)
+def test_wrong_options_are_told_in_a_sentence(suite, arguments, sentence):
+    result = suite(*arguments)
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_copy_is_checked_in_place_of_the_finished_step(suite, sample_root, tmp_path):
+    copy = shutil.copytree(sample_root / "gs1_basic", tmp_path / "gs1_basic")
+    (copy / "gs1/settings.py").write_text("SECRET_KEY = broken\n", encoding="utf-8")
+    result = suite("--step", "gs1", f"--project={copy}")
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "NameError: name 'broken' is not defined" in result.stderr

@@ -1,0 +1,28 @@
+"""make lock: resolves what the steps and the tests ask for into the two pinned requirements files."""
+
+import shutil
+import subprocess
+
+from workbook.speech import Refusal
+from workbook.steps import all_steps
+
+
+def lock(call):
+    """Write requirements.txt and requirements-tests.txt; call.words (--upgrade) go to uv. Raises Refusal."""
+    sources = [f"{step.folder.name}/requirements.txt" for step in all_steps(call.root)]
+    compile_pins(call, "requirements.txt", *sources)
+    compile_pins(call, "requirements-tests.txt", *sources, "--group", "tests", "-c", "requirements.txt")
+    return 0
+
+
+def compile_pins(call, output, *sources):
+    """Let uv resolve sources for every system and Python from 3.11 on, with hashes. Raises Refusal."""
+    uv = shutil.which("uv")
+    if not uv:
+        raise Refusal("make lock needs uv, which resolves for all systems at once: pip install uv.")
+    shape = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
+    header = ["--custom-compile-command", "make lock", "--no-emit-index-url", "--no-emit-find-links"]
+    command = [uv, "pip", "compile", "--quiet", *shape, *header, *call.words, "-o", output, *sources]
+    if subprocess.run(command, cwd=call.root).returncode:
+        raise Refusal(f"{output} could not be resolved: see above.", 1)
+    print(f"{output} is up to date.")
