@@ -1,8 +1,8 @@
 """The suite's door: which step, which folder, which Django settings.
 
 `pytest --step gs2` checks the finished step in this process; with `--project=DIR` it checks the copy in DIR. (With the
-"=": pytest takes a folder that stands alone for a place to look for tests, before it knows the option.) Plain `pytest` runs each step in a process of its own, because Django has one settings module a process (see
-tests/support/processes.py).
+"=": pytest takes a folder that stands alone for a place to look for tests, before it knows the option.) Plain `pytest`
+runs each step in a process of its own, because Django has one settings module a process (tests/support/processes.py).
 """
 
 import os
@@ -82,4 +82,8 @@ def pytest_collection_modifyitems(config, items):
 def in_the_order_of_the_lesson(item):
     """Sort by task; what belongs to no task comes after, what needs a browser last."""
     case = case_of(item)
-    return (item.get_closest_marker("browser") is not None, case.number or len(TASKS[case.step]) + 1) if case else (False, 0)
+    return (
+        (item.get_closest_marker("browser") is not None, case.number or len(TASKS[case.step]) + 1)
+        if case
+        else (False, 0)
+    )

@@ -28,14 +28,18 @@ def bench(call):
 def measurements(root):
     """Yield (what is measured, the promised limit in seconds, a function that returns the seconds it took)."""
     pytest = [venv_python(root), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    yield "pytest --step gs2, without browser, median of 5", 2.5, lambda: median_of(
-        5, [*pytest, "--step", "gs2", "-m", "not browser"], root
+    yield (
+        "pytest --step gs2, without browser, median of 5",
+        2.5,
+        lambda: median_of(5, [*pytest, "--step", "gs2", "-m", "not browser"], root),
     )
     yield "pytest, everything", 30.0, lambda: seconds_of(pytest, root)
     command = [sys.executable, "-m", "workbook"]
     bare = median_of(5, [sys.executable, "-c", "pass"], root)
-    yield "python -m workbook gs2, above a bare python, median of 5", 0.3, lambda: (
-        median_of(5, [*command, "gs2"], root) - bare
+    yield (
+        "python -m workbook gs2, above a bare python, median of 5",
+        0.3,
+        lambda: median_of(5, [*command, "gs2"], root) - bare,
     )
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
@@ -45,7 +49,11 @@ def measurements(root):
                 continue
             shutil.rmtree(clone / ".venv", ignore_errors=True)
             env = without_caches(tools)
-            yield f"first page of a fresh clone, empty package cache, {name}", 60.0, lambda env=env: first_page(clone, env)
+            yield (
+                f"first page of a fresh clone, empty package cache, {name}",
+                60.0,
+                lambda env=env: first_page(clone, env),
+            )
             yield f"the same, from the second call on, {name}", 2.0, lambda env=env: first_page(clone, env)
 
 

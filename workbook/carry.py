@@ -21,16 +21,11 @@ def carry(call):
     later = steps_after(call.root, call.step)
     paths = [path for path in repository.changed_in(call.step.folder) if path != Path("README.md")]
     if not later or not paths:
-        print(
-            f"Nothing to carry: {call.step.name} "
-            + ("is the last step." if not later else "has not changed.")
-        )
+        print(f"Nothing to carry: {call.step.name} " + ("is the last step." if not later else "has not changed."))
         return 0
     troubles = []
     for step, following in pairwise([call.step, *later]):
-        paths = [
-            target for path in paths if (target := carry_file(repository, step, following, path, troubles))
-        ]
+        paths = [target for path in paths if (target := carry_file(repository, step, following, path, troubles))]
     print(f"Then: {spell('lessons')}")
     return 1 if troubles else 0
 
@@ -79,12 +74,8 @@ def merge(base, ours, theirs, name, following_name):
         return ours, "binary, and different here"
     if has_markers(ours.content) or has_markers(theirs.content):
         return ours, "has conflict markers"
-    content, is_clean = merge_text(
-        base.content if base else b"", ours.content, theirs.content, name, following_name
-    )
-    is_executable = (
-        ours.is_executable if base and theirs.is_executable == base.is_executable else theirs.is_executable
-    )
+    content, is_clean = merge_text(base.content if base else b"", ours.content, theirs.content, name, following_name)
+    is_executable = ours.is_executable if base and theirs.is_executable == base.is_executable else theirs.is_executable
     return Stored(content, is_executable), "" if is_clean else "conflict, marked in the file"
 
 

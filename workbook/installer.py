@@ -23,9 +23,7 @@ def create(root):
             shutil.rmtree(venv)
         venv.mkdir()
     except OSError as error:
-        raise Refusal(
-            f"{venv} cannot be made: {error.strerror}. Remove it by hand, or free the place."
-        ) from error
+        raise Refusal(f"{venv} cannot be made: {error.strerror}. Remove it by hand, or free the place.") from error
     if uv := shutil.which("uv"):
         command = [uv, "venv", "--allow-existing", "--python", base_python(), str(venv)]
     else:

@@ -44,13 +44,9 @@ def filled(path, name, part):
 def diff_part(before, step):
     """Return the step's diff as its lesson shows it: the Python in full, other files by name and count."""
     found = changes(before.folder, step.folder)
-    shown = [
-        change for change in found if change.path.suffix == ".py" or change.path.name == "requirements.txt"
-    ]
+    shown = [change for change in found if change.path.suffix == ".py" or change.path.name == "requirements.txt"]
     others = [
-        f"`{change.path.as_posix()}` (+{change.added} -{change.removed})"
-        for change in found
-        if change not in shown
+        f"`{change.path.as_posix()}` (+{change.added} -{change.removed})" for change in found if change not in shown
     ]
     also = f"Also changed: {', '.join(others)}. " if others else ""
     return f"```diff\n{as_text(shown)}```\n\n{also}`make {step.name} diff` shows all."

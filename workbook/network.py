@@ -23,9 +23,7 @@ def refuse_if_unusable(host, port, step_name):
         raise Refusal(f"The host {host!r} is not known here; without one it is {DEFAULT_HOST}.") from None
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            raise Refusal(
-                f"{host} is not an address of this machine; 0.0.0.0 stands for all it has."
-            ) from None
+            raise Refusal(f"{host} is not an address of this machine; 0.0.0.0 stands for all it has.") from None
         if error.errno == errno.EACCES and os.name != "nt":
             raise Refusal(f"Port {port} needs an administrator: {another(host, port, step_name)}.") from None
         raise Refusal(f"Port {port} is taken. This one is free: {another(host, port, step_name)}.") from None

@@ -35,9 +35,7 @@ class Repository:
 
     def changed_in(self, folder):
         """Return the paths, relative to folder, of what differs from then: edited, new and deleted files."""
-        tracked = self.git(
-            "diff", "--name-only", "--no-renames", "--relative", "-z", self.since, "--", folder
-        )
+        tracked = self.git("diff", "--name-only", "--no-renames", "--relative", "-z", self.since, "--", folder)
         new = self.git("ls-files", "--others", "--exclude-standard", "-z", "--", folder)
         names = (tracked.stdout + new.stdout).decode().split("\0")
         return sorted({(self.root / name).relative_to(folder) for name in names if name})

@@ -92,9 +92,7 @@ async def new_client(request, case, timeline):
 
     def new_client(path=case.route):
         if case.way == "wire":
-            client = WireClient(
-                request.getfixturevalue("server"), path, timeline, request.getfixturevalue("events")
-            )
+            client = WireClient(request.getfixturevalue("server"), path, timeline, request.getfixturevalue("events"))
         else:
             client = ProcessClient(request.getfixturevalue("application"), path, timeline)
         clients.append(client)

@@ -22,7 +22,9 @@ async def test_the_handshake_is_accepted(connect):
 
 
 @check("process", "wire", **TEXT)
-@pytest.mark.parametrize("text", ["hello", "", " ", "naïve ☂ 你好 🎉", "<img src=x onerror=alert(1)>", "BYE", "bye ", "0"], ids=ascii)
+@pytest.mark.parametrize(
+    "text", ["hello", "", " ", "naïve ☂ 你好 🎉", "<img src=x onerror=alert(1)>", "BYE", "bye ", "0"], ids=ascii
+)
 async def test_a_text_is_answered(connect, text):
     """A text T is answered with the text "Message from server: T"."""
     client = await connect()

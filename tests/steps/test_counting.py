@@ -172,7 +172,7 @@ async def test_stop_without_a_count_is_an_error(connect):
 
 @check("process", "wire", gs3={"/ws/ac/count/": 7})
 async def test_events_of_one_connection_are_handled_in_turn(connect):
-    """"await 3" counts inside the handler: a "stop" sent meanwhile is handled only after the 3."""
+    """ "await 3" counts inside the handler: a "stop" sent meanwhile is handled only after the 3."""
     client = await connect()
     await client.send("await 3")
     await client.send("stop")
@@ -190,7 +190,9 @@ async def test_no_task_is_left(connect, goes):
     await client.expect("1")
     await getattr(client, goes)()
     await client.ended()
-    await wait_until(lambda: asyncio.all_tasks() <= before | {client.communicator.future}, "the count's task to end", within=1)
+    await wait_until(
+        lambda: asyncio.all_tasks() <= before | {client.communicator.future}, "the count's task to end", within=1
+    )
 
 
 @check("wire", gs3={"/ws/ac/count/": 6})

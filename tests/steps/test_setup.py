@@ -37,7 +37,7 @@ def every_step(gs1):
 
 @check(**every_step(1))
 def test_daphne_comes_first(settings):
-    """"daphne" is the first of INSTALLED_APPS, so that its runserver wins."""
+    """ "daphne" is the first of INSTALLED_APPS, so that its runserver wins."""
     assert settings.INSTALLED_APPS[0] == "daphne"
 
 
@@ -70,7 +70,12 @@ def test_asgi_loads_the_apps_first(case, project, named):
     environment = own_environment(**({"DJANGO_SETTINGS_MODULE": f"{case.step}.settings"} if named else {}))
     result = subprocess.run(
         [sys.executable, "-c", ASGI_IMPORT, f"{case.step}.asgi"],
-        cwd=project, env=environment, capture_output=True, text=True, timeout=20, check=False,
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout) == [], "imported before get_asgi_application()"

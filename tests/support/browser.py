@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 
 def find_chromium():
-    """Return the path of an installed Chromium, Chrome or Edge, or of the one that $CHROMIUM names; None if there is none."""
+    """Return the path of the browser: what $CHROMIUM names, or an installed Chromium, Chrome or Edge, or None."""
     if named := os.environ.get("CHROMIUM"):
         return named
     found = filter(None, map(shutil.which, NAMES))

@@ -76,19 +76,19 @@ class Client:
     async def expect_error(self):
         """Assert that the next frame is a text that starts with "error:"; return it."""
         frame = await self.receive()
-        assert isinstance(frame, str) and frame.startswith("error:"), (
-            f'expected a text that starts with "error:", got {shorten(frame)!r}'
-        )
+        is_error = isinstance(frame, str) and frame.startswith("error:")
+        assert is_error, f'expected a text that starts with "error:", got {shorten(frame)!r}'
         return frame
 
     async def expect_close(self, code):
         """Assert that the server closes with `code`, and that no frame is left unread before that."""
+        frame = closed_with = None
         try:
             frame = await self.receive()
         except Closed as closed:
-            assert closed.code == code, f"expected the close code {code}, got {closed.code}"
-        else:
-            raise AssertionError(f"expected a close with code {code}, got the frame {shorten(frame)!r}")
+            closed_with = closed.code
+        assert frame is None, f"expected a close with code {code}, got the frame {shorten(frame)!r}"
+        assert closed_with == code, f"expected the close code {code}, got {closed_with}"
 
 
 class ProcessClient(Client):

@@ -151,7 +151,9 @@ class Child:
         if not self.items or stopped_by_maxfail:
             return
         printed = self.output.read_text(encoding="utf-8", errors="replace")
-        story = f"the test process of {self.step} ended early with status {self.process.returncode}; it printed:\n{printed}"
+        story = (
+            f"the test process of {self.step} ended early with status {self.process.returncode}; it printed:\n{printed}"
+        )
         for item in self.items.values():
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", story, "call")
             item.ihook.pytest_runtest_logreport(report=report)

@@ -55,4 +55,3 @@ class Verdicts:
             terminalreporter.section("could not be checked")
         for report in reports:
             terminalreporter.line(f"– {report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
-

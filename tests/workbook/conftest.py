@@ -91,9 +91,7 @@ class Workbook:
     def popen(self, command, **more):
         env = {**self.env, **more.pop("env", {})}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(
-            command, cwd=self.root, env=env, start_new_session=True, **{**streams, **more}
-        )
+        return subprocess.Popen(command, cwd=self.root, env=env, start_new_session=True, **{**streams, **more})
 
     def call(self, *words, **env):
         """Call `python -m workbook words`. Returns the finished process."""

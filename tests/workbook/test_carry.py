@@ -26,9 +26,7 @@ class Kept:
         self.commit()
 
     def git(self, *words):
-        subprocess.run(
-            ["git", *words], cwd=self.book.root, env=self.book.env, check=True, capture_output=True
-        )
+        subprocess.run(["git", *words], cwd=self.book.root, env=self.book.env, check=True, capture_output=True)
 
     def commit(self):
         self.git("add", ".")
@@ -58,9 +56,7 @@ def test_an_edit_goes_through_all_later_steps(kept):
     kept.edit("gs1", "line 3\n", "line three of gs1\n")
     done = kept.book.call("gs1", "carry")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (
-        "gs2_middle/app/views.py\ngs3_last/app/views.py\nThen: python -m workbook lessons\n"
-    )
+    assert done.stdout == ("gs2_middle/app/views.py\ngs3_last/app/views.py\nThen: python -m workbook lessons\n")
     assert kept.text("gs2") == VIEWS.replace("line 3\n", "line three of gs2\n") + "own of gs2\n"
     assert kept.text("gs3") == VIEWS.replace("line 3\n", "line three of gs3\n") + "own of gs2\nown of gs3\n"
 
@@ -213,9 +209,7 @@ def test_an_unknown_revision(kept):
 def test_without_a_repository(steps):
     done = steps.call("gs1", "carry", GIT_CEILING_DIRECTORIES=str(steps.root.parent))
     assert done.returncode == 2
-    assert (
-        done.stderr == f"carry compares with what git has kept, and {steps.root} is in no git repository.\n"
-    )
+    assert done.stderr == f"carry compares with what git has kept, and {steps.root} is in no git repository.\n"
 
 
 def test_without_git(steps):

@@ -16,9 +16,7 @@ from workbook.diff import changes, coloured, diff_text
 def two(book):
     """Two steps that are the same but for their name. Returns their folders."""
     for name, folder in (("gs1", "gs1_basic"), ("gs2", "gs2_more")):
-        settings = f'ROOT_URLCONF = "{name}.urls"\n# {name}_basic gs12 {name}\n'.replace(
-            "gs2_basic", "gs1_basic"
-        )
+        settings = f'ROOT_URLCONF = "{name}.urls"\n# {name}_basic gs12 {name}\n'.replace("gs2_basic", "gs1_basic")
         book.add_step(folder, **{f"{name}/settings.py": settings, "app/views.py": "one\ntwo\nthree\n"})
     return book.root / "gs1_basic", book.root / "gs2_more"
 
@@ -30,8 +28,7 @@ def test_a_step_that_changes_nothing_has_no_diff(two):
 def test_a_changed_file(two):
     (two[1] / "app" / "views.py").write_text("one\n2\nthree\nfour\n")
     assert diff_text(*two) == (
-        "--- gs1_basic/app/views.py\n+++ gs2_more/app/views.py\n"
-        "@@ -1,3 +1,4 @@\n one\n-two\n+2\n three\n+four\n"
+        "--- gs1_basic/app/views.py\n+++ gs2_more/app/views.py\n@@ -1,3 +1,4 @@\n one\n-two\n+2\n three\n+four\n"
     )
     (change,) = changes(*two)
     assert (change.path, change.kind, change.added, change.removed) == (Path("app/views.py"), "changed", 2, 1)
@@ -78,9 +75,7 @@ def test_only_line_feeds_end_a_line(two):
     assert diff_text(*two).endswith("@@ -1 +1 @@\n-a\x0cb\u2028c\n+a\x0cb\u2028d\n")
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "app/__pycache__/x.pyc", "db.sqlite3", "db.sqlite3-wal", ".x.swp"]
-)
+@pytest.mark.parametrize("path", ["README.md", "app/__pycache__/x.pyc", "db.sqlite3", "db.sqlite3-wal", ".x.swp"])
 def test_lessons_and_by_products_are_left_out(book, two, path):
     book.write(f"gs2_more/{path}", "x")
     assert diff_text(*two) == ""

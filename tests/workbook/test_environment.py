@@ -94,9 +94,7 @@ def test_the_first_call_installs_and_later_ones_only_what_is_new(with_installer)
 
     tests = book.call("test")
     assert "Making" not in tests.stdout
-    assert tests.stdout.startswith(
-        "Installing 2 packages of requirements-tests.txt into .venv, only this once"
-    )
+    assert tests.stdout.startswith("Installing 2 packages of requirements-tests.txt into .venv, only this once")
     assert tests.stdout.endswith("the tests\n")
     assert book.call("test").stdout == "the tests\n"
     assert "Installing" not in book.call("gs1", "run").stdout
@@ -269,9 +267,7 @@ def test_any_other_failure_shows_the_installers_last_words(book):
 
 def test_a_python_that_cannot_make_environments(tmp_path):
     log = tmp_path / "install.log"
-    log.write_text(
-        "The virtual environment was not created successfully because ensurepip is not\navailable."
-    )
+    log.write_text("The virtual environment was not created successfully because ensurepip is not\navailable.")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert f"sudo apt install python{version}-venv." in explain(log)
 
@@ -290,6 +286,4 @@ def test_a_terminal_sees_the_seconds(book):
     done = subprocess.run(
         [script, "-qec", command, os.devnull], cwd=book.root, env=book.env, capture_output=True, timeout=20
     )
-    assert (
-        "\rInstalling 1 package of requirements.txt into .venv, only this once … 0 s" in done.stdout.decode()
-    )
+    assert "\rInstalling 1 package of requirements.txt into .venv, only this once … 0 s" in done.stdout.decode()

@@ -51,9 +51,7 @@ def test_the_tasks_of_a_lesson_are_those_of_the_checks(step):
 @each_step
 def test_code_in_the_walk_is_code_of_the_step(step):
     code = "\n".join(
-        (step.folder / path).read_text(encoding="utf-8")
-        for path in files_of(step.folder)
-        if path.suffix == ".py"
+        (step.folder / path).read_text(encoding="utf-8") for path in files_of(step.folder) if path.suffix == ".py"
     )
     quotes = re.findall(r"```python\n(.*?)```", section(step, "Walk through it"), re.DOTALL)
     assert quotes
@@ -70,9 +68,7 @@ def test_the_minutes_for_reading_come_from_the_number_of_words(step):
         flags=re.DOTALL,
     )
     minutes = len(text.split()) / WORDS_A_MINUTE
-    assert abs(step.lesson.reading - minutes) <= 1, (
-        f"{minutes:.1f} minutes at {WORDS_A_MINUTE} words a minute"
-    )
+    assert abs(step.lesson.reading - minutes) <= 1, f"{minutes:.1f} minutes at {WORDS_A_MINUTE} words a minute"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

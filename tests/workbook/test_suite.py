@@ -75,7 +75,12 @@ def suite(sample_root):
         environment = own_environment() | {"CI": ""} | environment
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
-            cwd=sample_root, env=environment, capture_output=True, text=True, timeout=60, check=False,
+            cwd=sample_root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     suite.ran = lambda: [line.split() for line in (steps / "ran").read_text().splitlines()]
