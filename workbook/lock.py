@@ -2,7 +2,9 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
+from workbook.pythons import venv_python
 from workbook.speech import Refusal
 from workbook.steps import all_steps
 
@@ -17,9 +19,11 @@ def lock(call):
 
 def compile_pins(call, output, *sources):
     """Let uv resolve sources for every system and Python from 3.11 on, with hashes. Raises Refusal."""
-    uv = shutil.which("uv")
+    uv = shutil.which("uv") or shutil.which("uv", path=Path(venv_python(call.root)).parent)
     if not uv:
-        raise Refusal("make lock needs uv, which resolves for all systems at once: pip install uv.")
+        raise Refusal(
+            "make lock needs uv, which resolves for all systems at once: call make lint once, or pip install uv."
+        )
     shape = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
     header = ["--custom-compile-command", "make lock", "--no-emit-index-url", "--no-emit-find-links"]
     command = [uv, "pip", "compile", "--quiet", *shape, *header, *call.words, "-o", output, *sources]

@@ -112,6 +112,19 @@ class Workbook:
         return done
 
 
+@pytest.fixture(autouse=True)
+def called_by_nobody(monkeypatch):
+    """What the Makefile or a shell said to the call that runs the tests is not meant for the code under test."""
+    for name in ("WORKBOOK_FACE", "MAKEFLAGS", "MAKELEVEL", "ARGS", "PORT", "HOST", "SINCE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def uv():
+    """The path of a uv: one that is installed, or the one among the packages of the tests."""
+    return shutil.which("uv") or shutil.which("uv", path=sysconfig.get_path("scripts")) or pytest.skip("needs uv")
+
+
 @pytest.fixture
 def book(tmp_path):
     """A Workbook without steps and without .venv."""

@@ -59,8 +59,7 @@ def book(book):
 def with_installer(request, book):
     """The workbook, with uv on its PATH or without."""
     if request.param == "uv":
-        uv = shutil.which("uv") or pytest.skip("needs uv")
-        (book.programs / "uv").symlink_to(uv)
+        (book.programs / "uv").symlink_to(request.getfixturevalue("uv"))
     return book
 
 
@@ -108,9 +107,9 @@ def test_the_first_call_installs_and_later_ones_only_what_is_new(with_installer)
 
 
 @pytest.mark.parametrize("installer", ["pip", "uv"])
-def test_without_a_network_there_is_a_sentence(book, installer):
+def test_without_a_network_there_is_a_sentence(request, book, installer):
     if installer == "uv":
-        (book.programs / "uv").symlink_to(shutil.which("uv") or pytest.skip("needs uv"))
+        (book.programs / "uv").symlink_to(request.getfixturevalue("uv"))
     else:
         # The real pip, but not a new one in .venv: that would take two seconds.
         pip = f'"{sys._base_executable}" -m pip --python'

@@ -1,7 +1,6 @@
 """`make lock`, and the pins that it made."""
 
 import re
-import shutil
 import tomllib
 
 import pytest
@@ -65,8 +64,7 @@ def test_what_cannot_be_resolved(steps):
     assert done.stderr == "no solution\nrequirements.txt could not be resolved: see above.\n"
 
 
-def test_uv_understands_the_call(steps):
-    uv = shutil.which("uv") or pytest.skip("needs uv")
+def test_uv_understands_the_call(steps, uv):
     (steps.programs / "uv").symlink_to(uv)
     for name in ("gs1_basic", "gs2_middle", "gs10_last"):
         steps.write(f"{name}/requirements.txt", "")
