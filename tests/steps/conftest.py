@@ -2,17 +2,19 @@
 
 import importlib
 import os
+import shutil
 
 import pytest
 import pytest_asyncio
 
 from tests.support.browser import find_chromium, open_browser
 from tests.support.client import ProcessClient, WireClient
-from tests.support.server import ROOT, TROUBLE, Server
+from tests.support.server import COMMANDS, ROOT, TROUBLE, Server
 from tests.support.timeline import Timeline
 from tests.support.verdicts import PROJECT, cannot_check
+from tests.tasks import case_of
 
-COUNT_INTERVAL = 0.05  # seconds; the steps' own second would be too long to wait for
+COUNT_INTERVAL = 0.02  # seconds; the steps' own second would be too long to wait for
 
 # A settings module that a server of the suite uses: the step's own, but with quicker counters.
 QUICK_SETTINGS = "from {step}.settings import *\n\nCOUNT_INTERVAL = {interval}\n"
@@ -51,12 +53,12 @@ def events(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def shared_server(request, project, events):
-    """A daphne that serves the project to all checks on the wire."""
+    """A daphne that serves the project to all checks on the wire; `server` waits until it is ready."""
     step = request.config.option.step
     (events.parent / "quick_settings.py").write_text(
         QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL), encoding="utf-8"
     )
-    with Server(
+    server = Server(
         project,
         "daphne",
         "tests.support.recorder:application",
@@ -64,13 +66,45 @@ def shared_server(request, project, events):
         DJANGO_SETTINGS_MODULE="quick_settings",
         RECORDED_APPLICATION=f"{step}.asgi",
         RECORDED_EVENTS=str(events),
-    ) as server:
-        yield server
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def alone(project, tmp_path_factory):
+    """A folder that holds a copy of the project and nothing else, as a learner would take it away."""
+    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
+    return shutil.copytree(project, tmp_path_factory.mktemp("alone") / project.name, ignore=ignored)
+
+
+@pytest.fixture(scope="session")
+def servers(request, alone):
+    """The copy under each kind of server, by kind; all but runserver as in production, without DEBUG."""
+    application = f"{request.config.option.step}.asgi:application"
+    production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
+    servers = {
+        kind: Server(alone, kind, application, **({} if kind == "runserver" else production)) for kind in COMMANDS
+    }
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begin_early(request):
+    """Servers take a while to start: the checks in process run meanwhile."""
+    items = request.session.items
+    if any(case_of(item).way == "wire" for item in items):
+        request.getfixturevalue("shared_server")
+    if any("servers" in item.fixturenames for item in items):
+        request.getfixturevalue("servers")
 
 
 @pytest.fixture
 def server(request, shared_server, timeline):
     """The shared server; what it prints during this check stands in the timeline and must hold no trouble."""
+    shared_server.wait()
     began = timeline.began
     timeline.follow(lambda: [(at, "log", line) for at, line in shared_server.lines if at >= began])
     yield shared_server

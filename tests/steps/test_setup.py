@@ -63,11 +63,10 @@ async def test_http_is_still_answered(application):
 
 
 @check(**every_step(2))
-@pytest.mark.parametrize("named", [True, False], ids=["settings named", "settings not named"])
-def test_asgi_loads_the_apps_first(case, project, named):
+def test_asgi_loads_the_apps_first(case, project):
     """asgi.py calls get_asgi_application() before it imports anything that may lead to a model."""
     # A fresh interpreter: runserver has loaded the apps already and hides a wrong order.
-    environment = own_environment(**({"DJANGO_SETTINGS_MODULE": f"{case.step}.settings"} if named else {}))
+    environment = own_environment()
     result = subprocess.run(
         [sys.executable, "-c", ASGI_IMPORT, f"{case.step}.asgi"],
         cwd=project,
