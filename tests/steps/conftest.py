@@ -3,18 +3,21 @@
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import pytest_asyncio
 
 from tests.support.browser import find_chromium, open_browser
 from tests.support.client import ProcessClient, WireClient
-from tests.support.server import COMMANDS, ROOT, TROUBLE, Server
+from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment
 from tests.support.timeline import Timeline
 from tests.support.verdicts import PROJECT, cannot_check
 from tests.tasks import case_of
 
-COUNT_INTERVAL = 0.02  # seconds; the steps' own second would be too long to wait for
+# Seconds; the steps' own second would be too long to wait for. On the wire, and in a page, small differences drown.
+COUNT_INTERVAL = {"process": 0.02, "wire": 0.05}
 
 # A settings module that a server of the suite uses: the step's own, but with quicker counters.
 QUICK_SETTINGS = "from {step}.settings import *\n\nCOUNT_INTERVAL = {interval}\n"
@@ -40,7 +43,7 @@ def timeline():
 @pytest.fixture(autouse=True)
 def quick_counters(settings):
     """Counters in process do not wait a whole second either."""
-    settings.COUNT_INTERVAL = COUNT_INTERVAL
+    settings.COUNT_INTERVAL = COUNT_INTERVAL["process"]
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +59,7 @@ def shared_server(request, project, events):
     """A daphne that serves the project to all checks on the wire; `server` waits until it is ready."""
     step = request.config.option.step
     (events.parent / "quick_settings.py").write_text(
-        QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL), encoding="utf-8"
+        QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL["wire"]), encoding="utf-8"
     )
     server = Server(
         project,
@@ -91,14 +94,38 @@ def servers(request, alone):
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def migration(alone):
+    """The process of `manage.py migrate` in the copy, with warnings as errors."""
+    return start_python(alone, "-W", "error", "manage.py", "migrate")
+
+
+@pytest.fixture(scope="session")
+def asgi_import(request, project):
+    """The process that imports asgi.py in a fresh interpreter; see watch_import.py for what it prints."""
+    return start_python(project, str(ROOT / "tests/support/watch_import.py"), f"{request.config.option.step}.asgi")
+
+
+def start_python(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=own_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
-    """Servers take a while to start: the checks in process run meanwhile."""
+    """Processes take a while to start: the checks in process run meanwhile."""
     items = request.session.items
     if any(case_of(item).way == "wire" for item in items):
         request.getfixturevalue("shared_server")
-    if any("servers" in item.fixturenames for item in items):
-        request.getfixturevalue("servers")
+    for slow in ("servers", "migration", "asgi_import"):
+        if any(slow in item.fixturenames for item in items):
+            request.getfixturevalue(slow)
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Each step, taken out of the workbook, under each server."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
 from tests.support.client import WireClient
-from tests.support.server import COMMANDS, TROUBLE, own_environment
+from tests.support.server import COMMANDS, TROUBLE
 from tests.tasks import EVERY_STEP, KEPT, check
 
 # The routes that answer, and those that refuse what is no number.
@@ -74,15 +72,7 @@ async def expect_silence(server, timeline):
 
 
 @check(**dict.fromkeys(EVERY_STEP, KEPT))
-def test_migrate_works(alone):
+def test_migrate_works(migration):
     """`python manage.py migrate` works in a copy, as in any Django project."""
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "manage.py", "migrate"],
-        cwd=alone,
-        env=own_environment(),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
+    output, errors = migration.communicate(timeout=20)
+    assert migration.returncode == 0, output + errors

@@ -3,31 +3,12 @@
 import asyncio
 import json
 import runpy
-import subprocess
-import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.support.client import Refused
-from tests.support.server import own_environment
 from tests.tasks import EVERY_STEP, KEPT, check
-
-# Imports asgi.py as daphne does, and tells which of the project's modules came before the apps were loaded.
-ASGI_IMPORT = """
-import importlib, json, sys
-from django.apps import apps
-
-class Watch:
-    early = []
-    def find_spec(self, name, path=None, target=None):
-        if name.startswith("app.") and not apps.ready and not apps.loading:
-            self.early.append(name)
-
-sys.meta_path.insert(0, Watch())
-importlib.import_module(sys.argv[1])
-print(json.dumps(Watch.early))
-"""
 
 
 def every_step(gs1):
@@ -63,21 +44,11 @@ async def test_http_is_still_answered(application):
 
 
 @check(**every_step(2))
-def test_asgi_loads_the_apps_first(case, project):
+def test_asgi_loads_the_apps_first(asgi_import):
     """asgi.py calls get_asgi_application() before it imports anything that may lead to a model."""
-    # A fresh interpreter: runserver has loaded the apps already and hides a wrong order.
-    environment = own_environment()
-    result = subprocess.run(
-        [sys.executable, "-c", ASGI_IMPORT, f"{case.step}.asgi"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == [], "imported before get_asgi_application()"
+    output, errors = asgi_import.communicate(timeout=20)
+    assert asgi_import.returncode == 0, errors
+    assert json.loads(output) == [], "imported before get_asgi_application()"
 
 
 @check("process", gs1={"/ws/nowhere/": 3}, gs2={"/ws/nowhere/": KEPT}, gs3={"/ws/nowhere/": KEPT})
