@@ -1,7 +1,7 @@
 """Imports asgi.py as a server does, and prints which modules of the project came before the apps were loaded.
 
-`python watch_import.py gs2.asgi`, in the project's folder. A fresh interpreter is needed: runserver, and the suite's own
-process, have loaded the apps already and hide a wrong order.
+`python watch_import.py gs2.asgi`, in the project's folder. A fresh interpreter is needed: runserver, and the suite's
+own process, have loaded the apps already and hide a wrong order.
 """
 
 import importlib
