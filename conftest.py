@@ -64,18 +64,25 @@ def pytest_ignore_collect(collection_path, config):
         return True
 
 
+def cases_of(marks, config):
+    """Return the cases of a check, by its marks, that this run is about; None for a test that is no check."""
+    mark = next((mark for mark in marks if mark.name == "check"), None)
+    return mark and [case for case in mark.args[0] if config.option.step in (None, case.step)]
+
+
+def pytest_pycollect_makeitem(collector, obj):
+    # A check of other steps does not exist here; without this it would count as skipped.
+    if cases_of(getattr(obj, "pytestmark", ()) if callable(obj) else (), collector.config) == []:
+        return []
+
+
 def pytest_generate_tests(metafunc):
-    mark = metafunc.definition.get_closest_marker("check")
-    if mark is None:
-        return
-    only = metafunc.config.option.step
-    cases = [case for case in mark.args[0] if only in (None, case.step)]
-    metafunc.parametrize("case", cases, ids=str, indirect=True)
+    cases = cases_of(metafunc.definition.iter_markers(), metafunc.config)
+    if cases:
+        metafunc.parametrize("case", cases, ids=str, indirect=True)
 
 
-def pytest_collection_modifyitems(config, items):
-    # A test that is parametrised with no case of this step is not "skipped": it does not exist here.
-    items[:] = [item for item in items if "NOTSET" not in item.name]
+def pytest_collection_modifyitems(items):
     items.sort(key=in_the_order_of_the_lesson)
 
 
