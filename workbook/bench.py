@@ -97,6 +97,7 @@ def first_page(clone, env):
         cwd=clone,
         env=env,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while time.perf_counter() - begin < PATIENCE:
