@@ -70,6 +70,10 @@ class Redis:
             connection.sendall(command.encode() + b"\r\n")
             return connection.recv(65536)
 
+    def groups(self):
+        """Return the names of the keys that hold a channel layer's groups."""
+        return {word for word in self.ask("KEYS *:group:*").split() if b":group:" in word}
+
     def stop(self):
         """Kill it, as a power cut would: it has nothing to save."""
         self.process.kill()
