@@ -15,6 +15,7 @@ from channels.layers import channel_layers, get_channel_layer
 from tests.support.browser import find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
+from tests.support.lonely import LonelySocket
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment
 from tests.support.timeline import Timeline
@@ -155,6 +156,22 @@ def start_python(folder, *arguments):
     )
 
 
+@pytest.fixture(scope="session")
+def idle_socket(request, project, redis_program):
+    """A LonelySocket; it is opened when the session begins, so that other checks pass the time."""
+    socket = LonelySocket(project, request.config.option.step, redis_program)
+    yield socket
+    socket.close()
+
+
+@pytest.fixture(scope="session")
+def hung_socket(request, project, redis_program):
+    """The same, but its Redis hangs as soon as the socket is open."""
+    socket = LonelySocket(project, request.config.option.step, redis_program, freeze=True)
+    yield socket
+    socket.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
     """Processes take a while to start: the checks in process run meanwhile."""
@@ -166,8 +183,9 @@ def begin_early(request):
     for slow in ("servers", "migration", "asgi_import"):
         if any(slow in item.fixturenames for item in items):
             request.getfixturevalue(slow)
-    if find_redis() and any("idle_socket" in item.fixturenames for item in items):
-        request.getfixturevalue("idle_socket")
+    for slow in ("idle_socket", "hung_socket"):
+        if find_redis() and any(slow in item.fixturenames for item in items):
+            request.getfixturevalue(slow)
 
 
 @pytest.fixture
