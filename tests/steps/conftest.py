@@ -1,5 +1,6 @@
 """What a check can ask for: its case, the project, clients, servers, a browser."""
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -16,10 +17,12 @@ from tests.support.browser import find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
 from tests.support.lonely import LonelySocket
+from tests.support.recorder import ENDED
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment
 from tests.support.timeline import Timeline
 from tests.support.verdicts import PROJECT, cannot_check
+from tests.support.waiting import wait_for
 from tests.tasks import case_of
 
 # Seconds; the steps' own second would be too long to wait for. On the wire, and in a page, small differences drown.
@@ -84,6 +87,14 @@ def start_recorded(request, project, events):
         return server
 
     yield start_recorded
+
+    def all_ended():
+        recorded = events.read_text(encoding="utf-8")
+        return recorded.count(ENDED) >= recorded.count("← {'type': 'websocket.connect'}")
+
+    # A sync handler that still runs when its daphne is stopped would keep it from ending.
+    with contextlib.suppress(AssertionError):
+        wait_for(all_ended, "all consumers to end", within=2)
     for server in started:
         server.stop()
 
@@ -164,14 +175,6 @@ def idle_socket(request, project, redis_program):
     socket.close()
 
 
-@pytest.fixture(scope="session")
-def hung_socket(request, project, redis_program):
-    """The same, but its Redis hangs as soon as the socket is open."""
-    socket = LonelySocket(project, request.config.option.step, redis_program, freeze=True)
-    yield socket
-    socket.close()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
     """Processes take a while to start: the checks in process run meanwhile."""
@@ -183,9 +186,8 @@ def begin_early(request):
     for slow in ("servers", "migration", "asgi_import"):
         if any(slow in item.fixturenames for item in items):
             request.getfixturevalue(slow)
-    for slow in ("idle_socket", "hung_socket"):
-        if find_redis() and any(slow in item.fixturenames for item in items):
-            request.getfixturevalue(slow)
+    if find_redis() and any("idle_socket" in item.fixturenames for item in items):
+        request.getfixturevalue("idle_socket")
 
 
 @pytest.fixture
