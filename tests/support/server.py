@@ -36,7 +36,7 @@ def free_port():
 
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
-    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PORT", "HOST")
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PORT", "HOST", "REDIS_URL")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
 

@@ -50,7 +50,9 @@ def shorten(value):
 
 def read_events(path, port):
     """Yield timeline entries of the connection from client port `port` out of the recorder's file."""
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
+    # What stands after the last line feed is still being written.
+    *lines, _ = Path(path).read_text(encoding="utf-8").split("\n")
+    for line in lines:
         at, client_port, text = json.loads(line)
         if client_port == port:
             yield at, "consumer", text
