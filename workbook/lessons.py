@@ -6,6 +6,8 @@ from workbook.diff import as_text, changes
 from workbook.speech import Refusal, spell
 from workbook.steps import all_steps, step_before
 
+LONGEST_DIFF = 150  # lines that a lesson shows at once
+
 
 def lessons(call):
     """Bring all generated parts up to date. With option check: change nothing, return 1 if one is stale."""
@@ -49,7 +51,16 @@ def diff_part(before, step):
         f"`{change.path.as_posix()}` (+{change.added} -{change.removed})" for change in found if change not in shown
     ]
     also = f"Also changed: {', '.join(others)}. " if others else ""
-    return f"```diff\n{as_text(shown)}```\n\n{also}`make {step.name} diff` shows all."
+    return f"{folded(as_text(shown))}\n\n{also}`make {step.name} diff` shows all."
+
+
+def folded(diff):
+    """Return a diff in Markdown; one that is long opens with a click, so that the lesson behind it is in sight."""
+    lines = diff.count("\n")
+    block = f"```diff\n{diff}```"
+    if lines <= LONGEST_DIFF:
+        return block
+    return f"<details><summary>The difference to the step before, {lines} lines</summary>\n\n{block}\n\n</details>"
 
 
 def steps_table(root):

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.workbook.conftest import ROOT
+from workbook.lessons import LONGEST_DIFF, folded
 
 LESSON = """# {name} · The title of {name}
 
@@ -127,3 +128,10 @@ def test_a_lesson_has_to_begin_as_agreed(lessons, line):
 def test_the_lessons_of_this_workbook_are_up_to_date(book):
     done = book.finish([book.programs / "python3", "-m", "workbook", "lessons", "--check"], {}, cwd=ROOT)
     assert done.returncode == 0, f"stale: run make lessons\n{done.stdout}{done.stderr}"
+
+
+def test_a_long_diff_is_folded():
+    short, long = "+x\n" * LONGEST_DIFF, "+x\n" * (LONGEST_DIFF + 1)
+    assert folded(short) == f"```diff\n{short}```"
+    assert folded(long).startswith(f"<details><summary>The difference to the step before, {LONGEST_DIFF + 1} lines<")
+    assert f"\n\n```diff\n{long}```\n\n</details>" in folded(long)
