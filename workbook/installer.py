@@ -60,13 +60,16 @@ def run(root, command, what):
     log = root / ".venv" / "install.log"
     print(f"{what} …", end="", flush=True)
     begin = time.monotonic()
+    process = None
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
             wait(process, f"\r{what} …", begin)
         except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
+            # Without a process, Ctrl-C came while it was being started, and has reached it as well.
+            if process:
+                process.terminate()
+                process.wait()
             print(flush=True)
             raise Refusal("Stopped before it was complete; the next call begins it again.", 130) from None
     if process.returncode:
