@@ -171,6 +171,9 @@ async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
     with Redis(redis_program) as redis:
         server = serve(kind, REDIS_URL=redis.url)
         members = [await visit(server), await visit(server, "/ws/sc/hall/")]
+        await members[0].hear("join")
+        # What the layer is still tidying up when Redis goes would be an exception that nobody asks for.
+        await wait_until(lambda: b"inflight" not in redis.ask("KEYS *"), "the layer to have nothing in flight")
         redis.stop()
         for member in members:
             await expect_told_to_come_back(member)
@@ -207,7 +210,7 @@ async def come_back(visit, server, path):
 async def test_an_idle_socket_stays_open(idle_socket):
     """Over Redis, a socket on which nothing happens for 30 s is still open, and still hears."""
     idle_socket.thread.join()
-    assert idle_socket.opened, "the socket could not be opened"
+    assert idle_socket.error is None, f"the socket could not be opened: {idle_socket.error}"
 
     def idled():
         code, seconds = idle_socket.socket.close_code, idle_socket.seconds_open()

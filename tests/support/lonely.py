@@ -16,8 +16,16 @@ class LonelySocket:
         self.arguments = (project, "daphne", f"{step}.asgi:application")
         self.redis_program = redis_program
         self.opened = None
-        self.thread = threading.Thread(target=self.open)
+        self.error = None
+        self.thread = threading.Thread(target=self.run)
         self.thread.start()
+
+    def run(self):
+        try:
+            self.open()
+        except Exception as error:
+            # The check tells it; a thread's exception would hit whatever check is running.
+            self.error = error
 
     def open(self):
         from websockets.sync.client import connect
