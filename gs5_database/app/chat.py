@@ -1,0 +1,55 @@
+"""What the sync and the async consumer have in common: names and frames, without any input or output."""
+
+import hashlib
+import json
+from urllib.parse import parse_qs
+
+LOBBY = "lobby"
+EVERYONE = "everyone"
+LONGEST = 2000  # characters of a message
+
+NOT_STORED = {
+    "event": "error",
+    "code": "not_stored",
+    "detail": "The message could not be stored. Please send it again.",
+}
+
+
+class BadFrame(Exception):
+    """A frame from a client that says nothing we understand. `code` is for programs, `detail` for people."""
+
+    def __init__(self, code, detail):
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def layer_group(room):
+    # A layer takes fewer than 100 characters, and of those only ASCII letters, digits, "-", "_" and ".".
+    return f"room.{hashlib.sha256(room.encode()).hexdigest()}"
+
+
+def short_name(channel_name):
+    return channel_name[-6:]
+
+
+def read_message(text):
+    """Return the message in a client's text frame (None for a binary one), or raise BadFrame."""
+    try:
+        frame = json.loads(text)
+        msg = frame.get("msg") if isinstance(frame, dict) else None
+        # Half a character, as in "\ud800", passes for JSON, but Redis cannot carry it.
+        str(msg).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise BadFrame("bad_json", "Send JSON in a text frame.") from None
+    if not isinstance(msg, str) or not msg.strip():
+        raise BadFrame("no_msg", 'Send {"msg": "…"} with a text in it.')
+    if len(msg) > LONGEST:
+        raise BadFrame("too_long", f"A message has at most {LONGEST} characters, this one has {len(msg)}.")
+    return msg
+
+
+def read_after(scope):
+    """Return the id in `?after=<id>` of the connection's URL, or None."""
+    after = parse_qs(scope["query_string"].decode()).get("after", [""])[0]
+    return int(after) if after.isascii() and after.isdigit() and len(after) < 19 else None

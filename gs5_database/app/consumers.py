@@ -1,0 +1,126 @@
+import asyncio
+import json
+import math
+
+from asgiref.sync import async_to_sync
+from channels.consumer import AsyncConsumer, SyncConsumer
+from channels.db import database_sync_to_async
+from channels.exceptions import StopConsumer
+from django.db import DatabaseError
+
+from .chat import EVERYONE, LOBBY, NOT_STORED, BadFrame, layer_group, read_after, read_message, short_name
+from .models import history, store
+
+
+class ChatConsumer(SyncConsumer):
+    """One connection to a room; what it receives goes to all the others through the channel layer."""
+
+    def websocket_connect(self, event):
+        self.room = self.scope["url_route"]["kwargs"].get("group", LOBBY)
+        self.name = short_name(self.channel_name)
+        # First the groups: whoever has its welcome misses nothing from then on.
+        async_to_sync(self.channel_layer.group_add)(EVERYONE, self.channel_name)
+        async_to_sync(self.channel_layer.group_add)(layer_group(self.room), self.channel_name)
+        self.send({"type": "websocket.accept"})
+        self.answer({"event": "welcome", "group": self.room, "from": self.name})
+        self.send_history()
+        self.tell_others({"event": "join", "from": self.name})
+
+    def websocket_receive(self, event):
+        try:
+            message = store(self.room, self.name, read_message(event.get("text")))
+        except BadFrame as bad:
+            self.answer({"event": "error", "code": bad.code, "detail": bad.detail})
+        except DatabaseError:
+            self.answer(NOT_STORED)
+        else:
+            self.tell_all(message.as_frame())
+
+    def websocket_disconnect(self, event):
+        async_to_sync(self.channel_layer.group_discard)(layer_group(self.room), self.channel_name)
+        async_to_sync(self.channel_layer.group_discard)(EVERYONE, self.channel_name)
+        self.tell_others({"event": "leave", "from": self.name})
+        raise StopConsumer()
+
+    def send_history(self):
+        messages = [message.as_frame() for message in history(self.room, read_after(self.scope))]
+        self.last_shown = messages[0]["id"] if messages else 0
+        self.answer({"event": "history", "messages": messages[::-1]})
+
+    def tell_all(self, frame, sender=None):
+        # "type" names the handler that each member runs. It is ours to choose, never the client's.
+        event = {"type": "room.frame", "frame": frame, "sender": sender}
+        async_to_sync(self.channel_layer.group_send)(layer_group(self.room), event)
+
+    def tell_others(self, frame):
+        self.tell_all(frame, sender=self.channel_name)
+
+    def room_frame(self, event):
+        # Stored after this member had joined the group and before it read the history: it has been shown.
+        is_shown = event["frame"].get("id", math.inf) <= self.last_shown
+        if event["sender"] != self.channel_name and not is_shown:
+            self.answer(event["frame"])
+
+    def answer(self, frame):
+        self.send({"type": "websocket.send", "text": json.dumps(frame)})
+
+
+class AsyncChatConsumer(AsyncConsumer):
+    """The same as ChatConsumer, awaited."""
+
+    async def websocket_connect(self, event):
+        self.room = self.scope["url_route"]["kwargs"].get("group", LOBBY)
+        self.name = short_name(self.channel_name)
+        # First the groups: whoever has its welcome misses nothing from then on.
+        await self.channel_layer.group_add(EVERYONE, self.channel_name)
+        await self.channel_layer.group_add(layer_group(self.room), self.channel_name)
+        await self.send({"type": "websocket.accept"})
+        await self.answer({"event": "welcome", "group": self.room, "from": self.name})
+        await self.send_history()
+        await self.tell_others({"event": "join", "from": self.name})
+
+    async def websocket_receive(self, event):
+        try:
+            msg = read_message(event.get("text"))
+            message = await database_sync_to_async(store)(self.room, self.name, msg)
+        except BadFrame as bad:
+            await self.answer({"event": "error", "code": bad.code, "detail": bad.detail})
+        except DatabaseError:
+            await self.answer(NOT_STORED)
+        else:
+            await self.tell_all(message.as_frame())
+
+    async def websocket_disconnect(self, event):
+        await self.channel_layer.group_discard(layer_group(self.room), self.channel_name)
+        await self.channel_layer.group_discard(EVERYONE, self.channel_name)
+        await self.tell_others({"event": "leave", "from": self.name})
+        raise StopConsumer()
+
+    async def send_history(self):
+        messages = [message.as_frame() async for message in history(self.room, read_after(self.scope))]
+        self.last_shown = messages[0]["id"] if messages else 0
+        await self.answer({"event": "history", "messages": messages[::-1]})
+
+    async def tell_all(self, frame, sender=None):
+        # "type" names the handler that each member runs. It is ours to choose, never the client's.
+        event = {"type": "room.frame", "frame": frame, "sender": sender}
+        await self.channel_layer.group_send(layer_group(self.room), event)
+
+    async def tell_others(self, frame):
+        await self.tell_all(frame, sender=self.channel_name)
+
+    async def room_frame(self, event):
+        is_shown = event["frame"].get("id", math.inf) <= self.last_shown
+        if event["sender"] != self.channel_name and not is_shown:
+            await self.answer(event["frame"])
+
+    async def answer(self, frame):
+        await self.send({"type": "websocket.send", "text": json.dumps(frame)})
+
+
+class AnnounceConsumer(AsyncConsumer):
+    """Runs in the worker, not in the server: waits with an announcement until its time has come."""
+
+    async def announce_later(self, event):
+        await asyncio.sleep(event["after"])
+        await self.channel_layer.group_send(event["group"], event["event"])

@@ -1,0 +1,38 @@
+import logging
+
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+
+TRY_AGAIN_LATER = 1013
+
+logger = logging.getLogger(__name__)
+
+
+class CloseWhenTheLayerFails:
+    """Around an ASGI application: when Redis is away, the client is told to come back, and the log gets one line."""
+
+    def __init__(self, application):
+        self.application = application
+
+    async def __call__(self, scope, receive, send):
+        passed = set()
+
+        async def watched_receive():
+            event = await receive()
+            passed.add(event["type"])
+            return event
+
+        async def watched_send(event):
+            passed.add(event["type"])
+            await send(event)
+
+        try:
+            await self.application(scope, watched_receive, watched_send)
+        except RedisError as error:
+            logger.warning("The channel layer failed, so a connection ends: %s", error)
+            if "websocket.disconnect" in passed:
+                return
+            if "websocket.accept" not in passed:
+                # A close before the accept would be an HTTP 403, and the code would be lost.
+                await send({"type": "websocket.accept"})
+            await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
