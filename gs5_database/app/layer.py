@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class CloseWhenTheLayerFails:
-    """Around an ASGI application: when Redis is away, the client is told to come back, and the log gets one line."""
+    """Around an ASGI application: when Redis or the database is away, the client is told to come back, and the log gets one line."""
 
     def __init__(self, application):
         self.application = application
@@ -28,7 +28,7 @@ class CloseWhenTheLayerFails:
 
         try:
             await self.application(scope, watched_receive, watched_send)
-        except RedisError as error:
+        except (RedisError, DatabaseError) as error:
             logger.warning("The channel layer failed, so a connection ends: %s", error)
             if "websocket.disconnect" in passed:
                 return
