@@ -10,3 +10,4 @@ class MessageAdmin(admin.ModelAdmin):
     list_display = ("at", "room", "sender", "text")
     list_filter = ("room",)
     list_select_related = ("room",)
+    readonly_fields = ("at",)

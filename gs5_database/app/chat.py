@@ -8,10 +8,12 @@ LOBBY = "lobby"
 EVERYONE = "everyone"
 LONGEST = 2000  # characters of a message
 
+PAGE = 50  # messages in one frame: even the longest ones stay below daphne's limit of 1 MiB
+
 NOT_STORED = {
     "event": "error",
     "code": "not_stored",
-    "detail": "The message could not be stored. Please send it again.",
+    "detail": "The database could not store this message, so nobody has got it.",
 }
 
 
@@ -51,5 +53,12 @@ def read_message(text):
 
 def read_after(scope):
     """Return the id in `?after=<id>` of the connection's URL, or None."""
-    after = parse_qs(scope["query_string"].decode()).get("after", [""])[0]
+    after = parse_qs(scope["query_string"].decode("latin-1")).get("after", [""])[0]
     return int(after) if after.isascii() and after.isdigit() and len(after) < 19 else None
+
+
+def history_frames(newest_first):
+    """Return the frames that show these messages, oldest first; at least one, which may be empty."""
+    messages = newest_first[::-1]
+    pages = [messages[start : start + PAGE] for start in range(0, len(messages), PAGE)]
+    return [{"event": "history", "messages": page} for page in pages or [[]]]

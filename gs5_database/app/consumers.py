@@ -1,15 +1,25 @@
 import asyncio
 import json
-import math
 
 from asgiref.sync import async_to_sync
 from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
-from django.db import DatabaseError
+from django import db
+from django.db import transaction
 
-from .chat import EVERYONE, LOBBY, NOT_STORED, BadFrame, layer_group, read_after, read_message, short_name
-from .models import history, store
+from .chat import (
+    EVERYONE,
+    LOBBY,
+    NOT_STORED,
+    BadFrame,
+    history_frames,
+    layer_group,
+    read_after,
+    read_message,
+    short_name,
+)
+from .models import Room, history, store
 
 
 class ChatConsumer(SyncConsumer):
@@ -21,9 +31,12 @@ class ChatConsumer(SyncConsumer):
         # First the groups: whoever has its welcome misses nothing from then on.
         async_to_sync(self.channel_layer.group_add)(EVERYONE, self.channel_name)
         async_to_sync(self.channel_layer.group_add)(layer_group(self.room), self.channel_name)
+        # Then the history: without a database there is no welcome either.
+        frames = self.read_history()
         self.send({"type": "websocket.accept"})
         self.answer({"event": "welcome", "group": self.room, "from": self.name})
-        self.send_history()
+        for frame in frames:
+            self.answer(frame)
         self.tell_others({"event": "join", "from": self.name})
 
     def websocket_receive(self, event):
@@ -31,7 +44,7 @@ class ChatConsumer(SyncConsumer):
             message = store(self.room, self.name, read_message(event.get("text")))
         except BadFrame as bad:
             self.answer({"event": "error", "code": bad.code, "detail": bad.detail})
-        except DatabaseError:
+        except db.Error:
             self.answer(NOT_STORED)
         else:
             self.tell_all(message.as_frame())
@@ -42,10 +55,10 @@ class ChatConsumer(SyncConsumer):
         self.tell_others({"event": "leave", "from": self.name})
         raise StopConsumer()
 
-    def send_history(self):
+    def read_history(self):
         messages = [message.as_frame() for message in history(self.room, read_after(self.scope))]
-        self.last_shown = messages[0]["id"] if messages else 0
-        self.answer({"event": "history", "messages": messages[::-1]})
+        self.shown = {message["id"] for message in messages}
+        return history_frames(messages)
 
     def tell_all(self, frame, sender=None):
         # "type" names the handler that each member runs. It is ours to choose, never the client's.
@@ -56,13 +69,13 @@ class ChatConsumer(SyncConsumer):
         self.tell_all(frame, sender=self.channel_name)
 
     def room_frame(self, event):
-        # Stored after this member had joined the group and before it read the history: it has been shown.
-        is_shown = event["frame"].get("id", math.inf) <= self.last_shown
-        if event["sender"] != self.channel_name and not is_shown:
-            self.answer(event["frame"])
+        frame = event["frame"]
+        # What was stored after this member joined the group and before it read the history comes both ways.
+        if event["sender"] != self.channel_name and frame.get("id") not in self.shown:
+            self.answer(frame)
 
     def answer(self, frame):
-        self.send({"type": "websocket.send", "text": json.dumps(frame)})
+        self.send({"type": "websocket.send", "text": json.dumps(frame, ensure_ascii=False)})
 
 
 class AsyncChatConsumer(AsyncConsumer):
@@ -74,9 +87,12 @@ class AsyncChatConsumer(AsyncConsumer):
         # First the groups: whoever has its welcome misses nothing from then on.
         await self.channel_layer.group_add(EVERYONE, self.channel_name)
         await self.channel_layer.group_add(layer_group(self.room), self.channel_name)
+        # Then the history: without a database there is no welcome either.
+        frames = await self.read_history()
         await self.send({"type": "websocket.accept"})
         await self.answer({"event": "welcome", "group": self.room, "from": self.name})
-        await self.send_history()
+        for frame in frames:
+            await self.answer(frame)
         await self.tell_others({"event": "join", "from": self.name})
 
     async def websocket_receive(self, event):
@@ -85,7 +101,7 @@ class AsyncChatConsumer(AsyncConsumer):
             message = await database_sync_to_async(store)(self.room, self.name, msg)
         except BadFrame as bad:
             await self.answer({"event": "error", "code": bad.code, "detail": bad.detail})
-        except DatabaseError:
+        except db.Error:
             await self.answer(NOT_STORED)
         else:
             await self.tell_all(message.as_frame())
@@ -96,10 +112,10 @@ class AsyncChatConsumer(AsyncConsumer):
         await self.tell_others({"event": "leave", "from": self.name})
         raise StopConsumer()
 
-    async def send_history(self):
+    async def read_history(self):
         messages = [message.as_frame() async for message in history(self.room, read_after(self.scope))]
-        self.last_shown = messages[0]["id"] if messages else 0
-        await self.answer({"event": "history", "messages": messages[::-1]})
+        self.shown = {message["id"] for message in messages}
+        return history_frames(messages)
 
     async def tell_all(self, frame, sender=None):
         # "type" names the handler that each member runs. It is ours to choose, never the client's.
@@ -110,12 +126,12 @@ class AsyncChatConsumer(AsyncConsumer):
         await self.tell_all(frame, sender=self.channel_name)
 
     async def room_frame(self, event):
-        is_shown = event["frame"].get("id", math.inf) <= self.last_shown
-        if event["sender"] != self.channel_name and not is_shown:
-            await self.answer(event["frame"])
+        frame = event["frame"]
+        if event["sender"] != self.channel_name and frame.get("id") not in self.shown:
+            await self.answer(frame)
 
     async def answer(self, frame):
-        await self.send({"type": "websocket.send", "text": json.dumps(frame)})
+        await self.send({"type": "websocket.send", "text": json.dumps(frame, ensure_ascii=False)})
 
 
 class AnnounceConsumer(AsyncConsumer):
@@ -124,3 +140,13 @@ class AnnounceConsumer(AsyncConsumer):
     async def announce_later(self, event):
         await asyncio.sleep(event["after"])
         await self.channel_layer.group_send(event["group"], event["event"])
+
+
+class ForgetConsumer(AsyncConsumer):
+    """Runs in the worker, too: deletes a room with all that was said in it, which may take a while."""
+
+    @database_sync_to_async
+    @transaction.atomic
+    def room_forget(self, event):
+        # The lock that store() takes: nobody writes into a room that is about to go.
+        Room.objects.select_for_update().filter(name=event["room"]).delete()

@@ -1,6 +1,6 @@
 import logging
 
-from django.db import DatabaseError
+from django import db
 from redis.exceptions import RedisError
 
 TRY_AGAIN_LATER = 1013
@@ -28,8 +28,8 @@ class CloseWhenTheLayerFails:
 
         try:
             await self.application(scope, watched_receive, watched_send)
-        except (RedisError, DatabaseError) as error:
-            logger.warning("The channel layer failed, so a connection ends: %s", error)
+        except (RedisError, db.Error) as error:
+            logger.warning("The channel layer or the database failed, so a connection ends: %s", error)
             if "websocket.disconnect" in passed:
                 return
             if "websocket.accept" not in passed:

@@ -1,3 +1,5 @@
+from urllib.parse import quote
+
 from django.db import models, transaction
 
 LAST = 50  # messages that a new member is shown
@@ -8,6 +10,9 @@ class Room(models.Model):
 
     def __str__(self):
         return self.name
+
+    def get_absolute_url(self):
+        return f"/chat/{quote(self.name, safe='')}/"
 
 
 class Message(models.Model):
@@ -30,12 +35,12 @@ class Message(models.Model):
         }
 
 
+@transaction.atomic
 def store(room_name, sender, text):
     """Keep a message; its room is made by its first one."""
-    with transaction.atomic():
-        # Locks the room until the end: so ids become visible in their order, and "all after 7" leaves none out.
-        room, _ = Room.objects.select_for_update().get_or_create(name=room_name)
-        return room.messages.create(sender=sender, text=text)
+    # Locks the room until the end: so ids become visible in their order, and "all after 7" leaves none out.
+    room, _ = Room.objects.select_for_update().get_or_create(name=room_name)
+    return room.messages.create(sender=sender, text=text)
 
 
 def history(room_name, after=None):

@@ -51,13 +51,26 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=None)}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = {
+DATABASE_URL = os.environ.get("DATABASE_URL")
+if DATABASE_URL:
+    try:
+        database = dj_database_url.parse(DATABASE_URL, conn_health_checks=True)
+    except ValueError:
+        # Not the URL itself, which may hold a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL is not understood. Write it as postgresql://user:password@host:5432/name"
+        ) from None
+else:
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+# Kept open: Channels looks after connections before each event, and a new one each time would be slow.
+database["CONN_MAX_AGE"] = None
+if database["ENGINE"] == "django.db.backends.sqlite3":
+    database["OPTIONS"] = {
         # Readers do not wait for the writer, and writers wait for each other in place of failing halfway.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
         "transaction_mode": "IMMEDIATE",
     }
+DATABASES = {"default": database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "static/"
