@@ -2,7 +2,8 @@ import logging
 
 from redis.exceptions import RedisError
 
-TRY_AGAIN_LATER = 1013
+# The standard has 1013 for this, but daphne sends only 1000 and what is from 3000 to 4999.
+TRY_AGAIN_LATER = 4013
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,21 @@
-from django.shortcuts import render
+from urllib.parse import quote
+
+from django.shortcuts import redirect, render
 
 
 def index(request):
     return render(request, "app/index.html")
+
+
+def rooms(request):
+    group = request.GET.get("group", "").strip()
+    # Browsers take these two for steps in a path, however they are written.
+    if group in ("", ".", ".."):
+        return render(request, "app/rooms.html", {"refused": group})
+    return redirect(f"/chat/{quote(group, safe='')}/")
+
+
+def room(request, group):
+    via = "sc" if request.GET.get("via") == "sc" else "ac"
+    path = f"/ws/{via}/{quote(group, safe='')}/"
+    return render(request, "app/room.html", {"group": group, "via": via, "path": path})

