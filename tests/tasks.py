@@ -38,9 +38,22 @@ TASKS = {
         6: Task("Cancel when the client leaves", after=4),
         7: Task("Count inside the handler", after=4),
     },
+    "gs5": {
+        1: Task("Make rooms and messages"),
+        2: Task("Store first, then send", after=1),
+        3: Task("Say when nothing was stored", after=2),
+        4: Task("Show the history", after=2),
+        5: Task("Give what came after an id", after=4),
+        6: Task("The same, awaited", after=1),
+        7: Task("List the rooms", after=2),
+        8: Task("Let the admin see them", after=1),
+        9: Task("Take the database from the environment"),
+    },
 }
 
 EVERY_STEP = tuple(TASKS)
+# The steps that keep something in a database.
+WITH_DATABASE = ("gs5",)
 
 # A promise that an earlier step made and this one keeps; it belongs to no task of this lesson.
 KEPT = None

@@ -135,9 +135,18 @@ class AsyncChatConsumer(AsyncConsumer):
 
 
 class AnnounceConsumer(AsyncConsumer):
-    """Runs in the worker, not in the server: waits with an announcement until its time has come."""
+    """Runs in the worker, not in the server: holds announcements back until their time has come."""
+
+    def __init__(self):
+        self.waiting = set()
 
     async def announce_later(self, event):
+        # A task of its own, as in gs3: the next announcement may be due earlier.
+        task = asyncio.create_task(self.announce(event))
+        self.waiting.add(task)
+        task.add_done_callback(self.waiting.discard)
+
+    async def announce(self, event):
         await asyncio.sleep(event["after"])
         await self.channel_layer.group_send(event["group"], event["event"])
 

@@ -3,13 +3,14 @@ import logging
 from django import db
 from redis.exceptions import RedisError
 
-TRY_AGAIN_LATER = 1013
+# The standard has 1013 for this, but daphne sends only 1000 and what is from 3000 to 4999.
+TRY_AGAIN_LATER = 4013
 
 logger = logging.getLogger(__name__)
 
 
 class CloseWhenTheLayerFails:
-    """Around an ASGI application: when Redis or the database is away, the client is told to come back, and the log gets one line."""
+    """Around an ASGI application: without Redis or the database clients are told to come back, and the log gets a line."""
 
     def __init__(self, application):
         self.application = application

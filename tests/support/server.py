@@ -36,9 +36,15 @@ def free_port():
 
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
-    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PORT", "HOST")
+    settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL", "PORT", "HOST")
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def sqlite_url(folder):
+    """Return the DATABASE_URL of an SQLite file in `folder`."""
+    return f"sqlite:///{folder / 'db.sqlite3'}"
 
 
 class Server:
@@ -130,6 +136,13 @@ class Server:
             self.reader.join(timeout=5)
             self.process.stdout.close()
         return self.process.returncode
+
+    def kill(self):
+        """End the process as a power cut would; `start` starts it again on the same port."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(timeout=5)
+        self.process.stdout.close()
 
     def __enter__(self):
         self.wait()

@@ -29,5 +29,6 @@ class Command(BaseCommand):
             else:
                 job = {"type": "announce.later", "after": after, "group": target, "event": event}
                 async_to_sync(layer.send)("announcer", job)
-        except (RedisError, OSError) as error:
+        except RedisError as error:
             raise CommandError(f"Redis does not answer: {error}") from None
+        self.stdout.write("Sent. Whether somebody was there to hear it, a channel layer does not tell.")

@@ -19,5 +19,5 @@ class Command(BaseCommand):
             )
         try:
             async_to_sync(layer.send)("forgetter", {"type": "room.forget", "room": room})
-        except (RedisError, OSError) as error:
+        except RedisError as error:
             raise CommandError(f"Redis does not answer: {error}") from None

@@ -9,7 +9,7 @@ const MEANINGS = {
   1006: "lost or never accepted, without a close frame (is the server running? see its terminal)",
   1009: "a message was too big for the other side",
   1011: "the server failed (its terminal shows the traceback)",
-  4000: "the server was told “bye” (a code of this step's own)",
+  4013: "the server cannot reach its channel layer or database, try again later (are Redis and the database running?)",
 };
 
 function meaning(code) {
@@ -149,8 +149,7 @@ function startPanel(panel) {
     event.preventDefault();
     const input = find("input");
     // Enter counts as a press of the first button, which sends text.
-    const how = event.submitter?.value;
-    send(how === "bye" ? "bye" : how === "bytes" ? new TextEncoder().encode(input.value) : input.value);
+    send(event.submitter?.value === "bytes" ? new TextEncoder().encode(input.value) : input.value);
     // The next word typed replaces this one, and the same can be sent again.
     if (document.activeElement === input) input.select();
   });
