@@ -29,6 +29,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "check(cases): the check of a promise; see tests/tasks.py")
     config.addinivalue_line("markers", "browser: needs Chromium")
+    config.addinivalue_line("markers", "patient: waits long for something that begins early, so it comes last")
     config.addinivalue_line("markers", "traceback(reason): the server prints a traceback, and has to")
     config.pluginmanager.register(verdicts.Verdicts(config), "verdicts")
     processes.install(config)
@@ -80,10 +81,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 def in_the_order_of_the_lesson(item):
-    """Sort by task; what belongs to no task comes after, what needs a browser last."""
+    """Sort by task; what belongs to no task comes after, then what needs a browser, and what has to wait long last."""
     case = case_of(item)
-    return (
-        (item.get_closest_marker("browser") is not None, case.number or len(TASKS[case.step]) + 1)
-        if case
-        else (False, 0)
-    )
+    if case is None:
+        return (False, False, 0)
+    marked = [item.get_closest_marker(name) is not None for name in ("patient", "browser")]
+    return (*marked, case.number or len(TASKS[case.step]) + 1)

@@ -38,6 +38,18 @@ TASKS = {
         6: Task("Cancel when the client leaves", after=4),
         7: Task("Count inside the handler", after=4),
     },
+    "gs4": {
+        1: Task("Welcome each client"),
+        2: Task("Send each message to the group", after=1),
+        3: Task("Say who comes and who goes", after=1),
+        4: Task("Take any text for a group's name", after=1),
+        5: Task("Answer bad input with an error", after=1),
+        6: Task("Chat in a page", after=2),
+        7: Task("Put Redis behind the layer", after=2),
+        8: Task("Announce from another process", after=7),
+        9: Task("Let a worker wait", after=8),
+        10: Task("Come back when Redis was away", after=7),
+    },
     "gs5": {
         1: Task("Make rooms and messages"),
         2: Task("Store first, then send", after=1),
@@ -80,7 +92,8 @@ class Case:
 def check(*ways, **steps):
     """Mark a test as the check of a promise.
 
-    `ways`: "process" and/or "wire", the ways in by which a conversation is held; none for a check that needs no client.
+    `ways`: "process", "wire" and/or "redis" (the wire, to a server that has Redis behind its channel layer): the ways in
+    by which a conversation is held; none for a check that needs no client.
     `steps`: for each step that makes the promise, the number of the lesson's task (KEPT when it is none), or a dict
     from route to such a number: `@check("process", "wire", gs2={"/ws/sc/": 2})`.
     """

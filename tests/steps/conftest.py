@@ -1,26 +1,36 @@
 """What a check can ask for: its case, the project, clients, servers, a browser."""
 
 import asyncio
-import contextlib
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+import uuid
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
+from channels.layers import channel_layers, get_channel_layer
 
 from tests.support.browser import find_chromium, open_browser
+from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
-from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
+from tests.support.lonely import LonelySocket
+from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
+from tests.support.postgres import Postgres, find_postgres, new_database
+from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment, sqlite_url
-from tests.support.timeline import Timeline
+from tests.support.timeline import Timeline, open_consumers
 from tests.support.verdicts import PROJECT, cannot_check
+from tests.support.waiting import wait_for
 from tests.tasks import WITH_DATABASE, case_of
 
 # Seconds; the steps' own second would be too long to wait for. On the wire, and in a page, small differences drown.
 COUNT_INTERVAL = {"process": 0.02, "wire": 0.05}
+
+# The server of each way in that goes through one.
+SERVERS = {"wire": "shared_server", "redis": "shared_redis_server", "postgres": "shared_postgres_server"}
 
 # Seconds that SQLite waits for a lock; its own five would be too long to wait for.
 LOCK_TIMEOUT = 0.3
@@ -59,12 +69,12 @@ def quick_counters(settings):
 
 
 @pytest.fixture(scope="session")
-def new_server(request, project, tmp_path_factory):
-    """A function that starts a daphne with a recorder around the project; keyword arguments become its environment."""
+def start_recorded(request, project, tmp_path_factory):
+    """A function that starts a daphne with a recorder around the project; all are stopped at the end."""
     step = request.config.option.step
-    servers = []
+    started = []
 
-    def new_server(**environment):
+    def start_recorded(**environment):
         folder = tmp_path_factory.mktemp("server")
         events = folder / "events"
         events.touch()
@@ -83,11 +93,11 @@ def new_server(request, project, tmp_path_factory):
             RECORDED_EVENTS=str(events),
             **environment,
         )
-        servers.append(server)
+        started.append(server)
         return server
 
-    yield new_server
-    for server in servers:
+    yield start_recorded
+    for server in started:
         server.stop()
 
 
@@ -112,6 +122,9 @@ class RecordedServer(Server):
 
     def stop(self):
         self.migrated()
+        # A sync consumer that is still telling its group of a client's end would hold up the end of its server.
+        if self.process.poll() is None:
+            wait_for(lambda: open_consumers(self.events) == 0, "all consumers to end")
         return super().stop()
 
     @property
@@ -121,31 +134,47 @@ class RecordedServer(Server):
 
 
 @pytest.fixture(scope="session")
-def shared_server(new_server):
+def shared_server(start_recorded):
     """A daphne that serves the project to all checks on the wire; `server` waits until it is ready."""
-    return new_server()
+    return start_recorded()
+
+
+@pytest.fixture(scope="session")
+def redis_program():
+    """The path of a Redis server's program."""
+    return find_redis() or cannot_check(HOW_TO_INSTALL)
+
+
+@pytest.fixture(scope="session")
+def redis_server(redis_program):
+    """A Redis that is there for all checks, and is never stopped before the end."""
+    with Redis(redis_program) as redis:
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def shared_redis_server(start_recorded, redis_server):
+    """The same as `shared_server`, with Redis behind its channel layer."""
+    return start_recorded(REDIS_URL=redis_server.url)
 
 
 @pytest.fixture(scope="session")
 def postgres():
     """The URL of a PostgreSQL server: the one in DATABASE_URL, or one of the suite's own."""
-    if url := os.environ.get("DATABASE_URL", ""):
-        if not url.startswith("postgres"):
-            cannot_check("DATABASE_URL names no PostgreSQL")
+    url = os.environ.get("DATABASE_URL", "")
+    if url.startswith("postgres"):
         yield url
         return
-    programs = find_postgres()
-    if programs is None:
-        cannot_check(HOW_TO_INSTALL)
+    programs = find_postgres() or cannot_check(HOW_TO_INSTALL_POSTGRES)
     with Postgres(programs) as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
-def postgres_server(new_server, postgres):
-    """A daphne that keeps its data in PostgreSQL."""
+def shared_postgres_server(start_recorded, postgres):
+    """The same as `shared_server`, with PostgreSQL for its data."""
     with new_database(postgres) as url:
-        server = new_server(DATABASE_URL=url)
+        server = start_recorded(DATABASE_URL=url)
         yield server
         server.stop()
 
@@ -193,24 +222,44 @@ def start_python(folder, *arguments, **environment):
     )
 
 
+@pytest.fixture(scope="session")
+def idle_socket(request, project, redis_program):
+    """A LonelySocket; it is opened when the session begins, so that other checks pass the time."""
+    socket = LonelySocket(project, request.config.option.step, redis_program)
+    yield socket
+    socket.close()
+
+
+@pytest.fixture(scope="session")
+def hung_socket(request, project, redis_program):
+    """The same, but its Redis hangs as soon as the socket is open."""
+    socket = LonelySocket(project, request.config.option.step, redis_program, freeze=True)
+    yield socket
+    socket.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
     """Processes take a while to start: the checks in process run meanwhile."""
     items = request.session.items
-    if any(case_of(item).way == "postgres" for item in items):
-        with contextlib.suppress(pytest.skip.Exception, pytest.fail.Exception):
-            request.getfixturevalue("postgres_server")
+    if find_postgres() and any(case_of(item).way == "postgres" for item in items):
+        request.getfixturevalue("shared_postgres_server")
     if any(case_of(item).way == "wire" for item in items):
         request.getfixturevalue("shared_server")
+    if find_redis() and any(case_of(item).way == "redis" for item in items):
+        request.getfixturevalue("shared_redis_server")
     for slow in ("servers", "migration", "asgi_import"):
         if any(slow in item.fixturenames for item in items):
+            request.getfixturevalue(slow)
+    for slow in ("idle_socket", "hung_socket"):
+        if find_redis() and any(slow in item.fixturenames for item in items):
             request.getfixturevalue(slow)
 
 
 @pytest.fixture
 def server(request, case, timeline):
-    """The shared server, with PostgreSQL where the case says so; it must print no trouble during this check."""
-    server = request.getfixturevalue("postgres_server" if case.way == "postgres" else "shared_server")
+    """The case's shared server; what it prints during this check stands in the timeline and must hold no trouble."""
+    server = request.getfixturevalue(SERVERS[case.way])
     server.wait()
     began = timeline.began
     timeline.follow(lambda: [(at, "log", line) for at, line in server.lines if at >= began])
@@ -253,15 +302,16 @@ async def new_client(request, case, timeline):
     clients = []
 
     def new_client(path=case.route):
-        if case.way == "process":
-            client = ProcessClient(request.getfixturevalue("application"), path, timeline)
-        else:
+        if case.way in SERVERS:
             server = request.getfixturevalue("server")
             client = WireClient(server, path, timeline, server.events)
+        else:
+            client = ProcessClient(request.getfixturevalue("application"), path, timeline)
         clients.append(client)
         return client
 
-    request.getfixturevalue("application" if case.way == "process" else "server")
+    if case.way in SERVERS:
+        request.getfixturevalue("server")
     yield new_client
     for client in clients:
         await client.discard()
@@ -275,6 +325,50 @@ def connect(new_client):
         return await new_client().connect()
 
     return connect
+
+
+@pytest.fixture(autouse=True)
+def layer(monkeypatch):
+    """The in-memory layer of this check alone, which refuses what Redis would refuse; None without a layer."""
+    # Otherwise what one check leaves in its queues is found by the next, on another event loop.
+    channel_layers.backends.clear()
+    layer = get_channel_layer()
+    if layer is not None:
+        monkeypatch.setattr(layer, "send", packed(layer.send))
+        monkeypatch.setattr(layer, "group_send", packed(layer.group_send))
+    yield layer
+    channel_layers.backends.clear()
+
+
+def packed(send):
+    """Return the layer's method `send`, which insists on a message that is the same after a trip through Redis."""
+    import msgpack
+
+    async def packed_send(target, message):
+        returned = msgpack.unpackb(msgpack.packb(message))
+        assert returned == message, f"Redis would make {returned} of {message}"
+        await send(target, message)
+
+    return packed_send
+
+
+@pytest.fixture
+def room():
+    """The name of a room in which nobody was before."""
+    return f"room-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def join(new_client, case, room):
+    """A coroutine function that returns a member who has its welcome."""
+
+    async def join(group=room, route=case.route, query=""):
+        """Join `group` on `route`, in this check's own room and on its own route if nothing else is said."""
+        member = Member(new_client(f"{route}{quote(group, safe='')}/{query}"))
+        await member.enter()
+        return member
+
+    return join
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -4,13 +4,15 @@ import re
 
 import pytest
 
+from tests.support.chat import Member
 from tests.support.client import WireClient
 from tests.support.server import COMMANDS, TROUBLE
 from tests.tasks import EVERY_STEP, KEPT, check
 
-# The routes that answer, and those that refuse what is no number.
-ANSWERING = {"gs1": [], "gs2": ["/ws/sc/"], "gs3": ["/ws/sc/", "/ws/ac/"]}
-COUNTING = {"gs1": [], "gs2": ["/ws/sc/count/"], "gs3": ["/ws/sc/count/", "/ws/ac/count/"]}
+# The routes that answer, those that refuse what is no number, and those that lead to a chat.
+ANSWERING = {"gs2": ["/ws/sc/"], "gs3": ["/ws/sc/", "/ws/ac/"]}
+COUNTING = {"gs2": ["/ws/sc/count/"], "gs3": ["/ws/sc/count/", "/ws/ac/count/"]}
+CHATTING = {"gs4": ["/ws/sc/Caf%C3%A9%20a%2Fb/", "/ws/ac/Caf%C3%A9%20a%2Fb/"]}
 
 
 @check(**dict.fromkeys(EVERY_STEP, KEPT))
@@ -20,10 +22,13 @@ async def test_it_runs_alone(case, servers, timeline, kind):
     with servers[kind] as server:
         timeline.follow(lambda: [(at, "log", line) for at, line in server.lines])
         expect_page(server)
-        for path in ANSWERING[case.step]:
+        for path in ANSWERING.get(case.step, []):
             await expect_answers(server, path, timeline)
-        for path in COUNTING[case.step]:
+        for path in COUNTING.get(case.step, []):
             await expect_refusal(server, path, timeline)
+        if case.step in CHATTING:
+            expect_page(server, "/chat/Caf%C3%A9%20a%2Fb/")
+            await expect_chat(server, CHATTING[case.step], timeline)
         if case.step == "gs1":
             await expect_silence(server, timeline)
         if kind == "runserver":
@@ -33,9 +38,9 @@ async def test_it_runs_alone(case, servers, timeline, kind):
     assert not trouble, f"{kind} printed {trouble[0]!r}:\n{server.output()}"
 
 
-def expect_page(server):
+def expect_page(server, path="/"):
     """Assert that the page and all that it links to come from this server."""
-    status, _, body = server.get("/")
+    status, _, body = server.get(path)
     assert status == 200
     page = body.decode()
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page), "the page wants something from another host"
@@ -60,6 +65,21 @@ async def expect_refusal(server, path, timeline):
     await client.send("three")
     await client.expect_error()
     await client.leave()
+
+
+async def expect_chat(server, paths, timeline):
+    members = [Member(WireClient(server, path, timeline)) for path in paths]
+    for member in members:
+        assert (await member.enter())["group"] == "Café a/b"
+    await members[0].say("hello")
+    for member in members:
+        await member.hear("message", msg="hello")
+    members[-1].client.websocket.transport.abort()
+    await members[0].hear("leave")
+    await members[0].say("who is left?")
+    await members[0].hear("message", msg="who is left?")
+    await members[0].client.leave()
+    await members[-1].client.discard()
 
 
 async def expect_silence(server, timeline):

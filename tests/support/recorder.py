@@ -10,9 +10,7 @@ import json
 import os
 import time
 
-from tests.support.timeline import shorten
-
-ENDED = "the consumer has ended"
+from tests.support.timeline import ENDED, shorten
 
 
 def record(application, tell):

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -70,10 +71,23 @@ class Redis:
             connection.sendall(command.encode() + b"\r\n")
             return connection.recv(65536)
 
+    def groups(self):
+        """Return the names of the keys that hold a channel layer's groups."""
+        return {word for word in self.ask("KEYS *:group:*").split() if b":group:" in word}
+
     def stop(self):
         """Kill it, as a power cut would: it has nothing to save."""
         self.process.kill()
         self.process.wait()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """Let it answer nothing for a while, though its port stays open."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def __enter__(self):
         self.start()

@@ -36,7 +36,7 @@ def free_port():
 
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
-    settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "DATABASE_URL", "PORT", "HOST")
+    settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "REDIS_URL", "DATABASE_URL", "PORT", "HOST")
     ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}

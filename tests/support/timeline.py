@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+ENDED = "the consumer has ended"
 LONGEST_PAYLOAD = 80  # characters of one entry's text; a 1 MiB frame is not for reading
 
 
@@ -50,7 +51,19 @@ def shorten(value):
 
 def read_events(path, port):
     """Yield timeline entries of the connection from client port `port` out of the recorder's file."""
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
-        at, client_port, text = json.loads(line)
+    for at, client_port, text in read_all_events(path):
         if client_port == port:
             yield at, "consumer", text
+
+
+def read_all_events(path):
+    """Yield (Unix time, client port, text) of every event in the recorder's file."""
+    # What stands after the last line feed is still being written.
+    *lines, _ = Path(path).read_text(encoding="utf-8").split("\n")
+    yield from map(json.loads, lines)
+
+
+def open_consumers(path):
+    """Return how many connections have begun and not ended, by the recorder's file."""
+    texts = [text for _, _, text in read_all_events(path)]
+    return sum("'websocket.connect'" in text for text in texts) - texts.count(ENDED)

@@ -1,0 +1,328 @@
+"""gs4 and on: what a chat room promises, on every route that has rooms."""
+
+import asyncio
+import json
+
+import pytest
+from channels.layers import InMemoryChannelLayer
+
+from tests.support.chat import Member
+from tests.support.client import Closed
+from tests.tasks import KEPT, check
+
+ONE_MIB = 1024 * 1024
+HTML = "<img src=x onerror=alert(1)>"
+
+
+def rooms(gs4):
+    """Return the routes of each step that has rooms: gs4 teaches the promise as task `gs4`, the others keep it."""
+    return {"gs4": {"/ws/sc/": gs4, "/ws/ac/": gs4}}
+
+
+WELCOME, MESSAGE, COMING, NAMES, ERRORS, REDIS = map(rooms, (1, 2, 3, 4, 5, 7))
+
+
+@check("process", "wire", **WELCOME)
+async def test_the_first_frame_is_the_welcome(new_client, case, room):
+    """A new member's first frame is its welcome, with the group and its own name."""
+    ann = Member(new_client(f"{case.route}{room}/"))
+    welcome = await ann.enter()
+    assert welcome["group"] == room
+    assert isinstance(welcome["from"], str)
+    assert welcome["from"]
+
+
+@check("process", **WELCOME)
+async def test_who_has_its_welcome_misses_nothing(join, monkeypatch):
+    """Whoever has its welcome hears all that is said from then on, however long the layer takes to add it."""
+    group_add = InMemoryChannelLayer.group_add
+
+    async def slow_group_add(self, group, channel):
+        await asyncio.sleep(0.05)
+        await group_add(self, group, channel)
+
+    ann = await join()
+    monkeypatch.setattr(InMemoryChannelLayer, "group_add", slow_group_add)
+    bob = await join()
+    await ann.say("hello bob")
+    await bob.hear("message", msg="hello bob")
+
+
+@check("process", "wire", "redis", **MESSAGE)
+async def test_a_message_reaches_everybody(join):
+    """A message reaches every member, the sender too, with the sender's short name."""
+    ann, bob, cid = await join(), await join(), await join()
+    await ann.say("hello")
+    for member in (ann, bob, cid):
+        await member.hear("message", msg="hello", **{"from": ann.name})
+    await bob.say("hello ann")
+    for member in (ann, bob, cid):
+        await member.hear("message", msg="hello ann", **{"from": bob.name})
+
+
+@check("process", "redis", **MESSAGE)
+@pytest.mark.parametrize("msg", ["naïve ☂ 你好 🎉", HTML, '"quoted" \\ back', " spaces kept ", "x" * 2000], ids=ascii)
+async def test_a_message_is_passed_on_as_it_is(join, msg):
+    """A text of up to 2,000 characters arrives as it was written."""
+    ann, bob = await join(), await join()
+    await ann.say(msg)
+    await ann.hear("message", msg=msg)
+    await bob.hear("message", msg=msg)
+
+
+@check("process", "redis", **MESSAGE)
+async def test_messages_keep_their_order(join):
+    """What one member says arrives in the order in which it was said, and once."""
+    ann, bob = await join(), await join()
+    for number in range(40):
+        await ann.say(f"number {number}")
+    for member in (ann, bob):
+        for number in range(40):
+            await member.hear("message", msg=f"number {number}")
+    await bob.hears_only()
+
+
+@check("process", **MESSAGE)
+async def test_names_differ(join):
+    """No two members have the same name."""
+    members = [await join() for _ in range(20)]
+    assert len({member.name for member in members}) == 20
+
+
+@check("process", "wire", "redis", **MESSAGE)
+async def test_rooms_are_apart(join):
+    """What is said in one room is not heard in another."""
+    ann, bob = await join(), await join("another room")
+    await ann.say("only here")
+    await ann.hear("message", msg="only here")
+    await bob.hears_only()
+
+
+@check("process", "wire", "redis", gs4={"/ws/sc/": 2, "/ws/ac/": 2})
+async def test_without_a_name_the_room_is_the_lobby(new_client, case):
+    """ws/sc/ and ws/ac/ lead to the group "lobby", and all its members hear each other."""
+    members = [Member(new_client(path)) for path in ("/ws/sc/", "/ws/ac/", f"{case.route}lobby/")]
+    for member in members:
+        assert (await member.enter())["group"] == "lobby"
+    await members[0].say("hello lobby")
+    for member in members:
+        await member.hear("message", msg="hello lobby")
+
+
+@check("process", "wire", "redis", gs4={"/ws/sc/": 2})
+async def test_sync_and_async_hear_each_other(join):
+    """A sync and an async client of one room hear each other."""
+    ann, bob = await join(), await join(route="/ws/ac/")
+    await ann.say("from the sync side")
+    await bob.hear("message", msg="from the sync side", **{"from": ann.name})
+    await bob.say("from the async side")
+    await ann.hear("message", msg="from the sync side")
+    await ann.hear("message", msg="from the async side", **{"from": bob.name})
+
+
+@check("process", "wire", "redis", **COMING)
+@pytest.mark.parametrize("goes", ["leave", "vanish"])
+async def test_coming_and_going_is_told(join, goes):
+    """The others are told who comes and who goes; who comes is not told of itself."""
+    ann = await join()
+    bob = await join()
+    assert await ann.next() == {"event": "join", "from": bob.name}
+    await getattr(bob.client, goes)()
+    assert await ann.next() == {"event": "leave", "from": bob.name}
+    cid = await join()
+    await cid.say("nothing before this")
+    assert (await cid.next())["event"] == "message"
+
+
+GROUPS = [
+    "two words",
+    "Café ☕",
+    "🎉" * 300,
+    "x" * 300,
+    "a/b",
+    "a/../b",
+    "100%",
+    "%41",
+    "why? #1 &c",
+    "dots...",
+    HTML,
+    "العربية",
+    "new",
+    "everyone",
+]
+
+
+@check("process", "wire", **NAMES)
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: ascii(group[:10]))
+async def test_any_text_names_a_group(join, group, new_client, case):
+    """Spaces, accents, emoji, slashes, 300 characters: whatever an address can carry is a group's name."""
+    ann, bob = await join(group), await join(group)
+    await ann.say("hello")
+    await bob.hear("message", msg="hello")
+
+
+@check("process", **NAMES)
+@pytest.mark.parametrize(
+    ("one", "other"), [("a b", "a_b"), ("A", "a"), ("é", "e"), ("x" * 300, "x" * 299), ("☕", "🎉"), ("a/b", "a.b")]
+)
+async def test_different_names_are_different_rooms(join, one, other):
+    """Two names that are not the same are two rooms, however alike they are."""
+    ann, bob = await join(one), await join(other)
+    await ann.say("only here")
+    await ann.hear("message", msg="only here")
+    await bob.hears_only()
+
+
+BAD = [
+    ("hello", {"bad_json"}),
+    ("", {"bad_json"}),
+    ('{"msg": "hi"', {"bad_json"}),
+    (b"\x00\xff", {"bad_json"}),
+    (b'{"msg": "hi"}', {"bad_json"}),
+    ("[" * 100_000, {"bad_json"}),
+    ('{"msg": ' + "[" * 100_000, {"bad_json"}),
+    ('{"msg": ' + "9" * 5000 + "}", {"bad_json", "no_msg"}),
+    ('{"msg": "\\ud800"}', {"bad_json", "no_msg"}),
+    ("[]", {"bad_json", "no_msg"}),
+    ('"hello"', {"bad_json", "no_msg"}),
+    ("null", {"bad_json", "no_msg"}),
+    ("NaN", {"bad_json", "no_msg"}),
+    ('{"msg": NaN}', {"bad_json", "no_msg"}),
+    ("{}", {"no_msg"}),
+    ('{"message": "hi"}', {"no_msg"}),
+    ('{"msg": null}', {"no_msg"}),
+    ('{"msg": 1}', {"no_msg"}),
+    ('{"msg": ["hi"]}', {"no_msg"}),
+    ('{"msg": {"msg": "hi"}}', {"no_msg"}),
+    ('{"msg": ""}', {"no_msg"}),
+    (json.dumps({"msg": "x" * 2001}), {"too_long"}),
+    (json.dumps({"msg": "🎉" * 2001}), {"too_long"}),
+    (json.dumps({"msg": "x" * (ONE_MIB - 11)}), {"too_long"}),
+]
+
+
+@check("process", "redis", **ERRORS)
+@pytest.mark.parametrize(("frame", "codes"), BAD, ids=lambda part: ascii(part[:16]) if not isinstance(part, set) else "")
+async def test_bad_input_is_an_error_for_its_sender_alone(join, frame, codes):
+    """What is no message gets an error with a code; the connection stays open, and nobody else hears of it."""
+    ann, bob = await join(), await join()
+    await ann.send(frame)
+    await ann.hear_error(*codes)
+    await ann.say("still here")
+    await ann.hear("message", msg="still here")
+    await bob.hear("message", msg="still here")
+
+
+@check("process", "redis", **ERRORS)
+async def test_odd_characters_do_no_harm(join):
+    """A message with a NUL or other control characters is passed on or refused, and the connection stays open."""
+    ann, bob = await join(), await join()
+    await ann.send({"msg": "nul \x00 bell \x07"})
+    answer = await ann.next()
+    while answer["event"] == "join":
+        answer = await ann.next()
+    assert answer["event"] in ("message", "error")
+    await ann.say("still here")
+    await ann.hear("message", msg="still here")
+    if answer["event"] == "message":
+        await bob.hear("message")
+    await bob.hear("message", msg="still here")
+
+
+FORGED = [
+    {"type": "nope"},
+    {"type": "websocket.disconnect", "code": 1000},
+    {"type": "websocket.close"},
+    {"event": "notice", "from": "the boss"},
+    {"sender": "somebody", "frame": {"event": "notice", "msg": "forged"}},
+]
+
+
+@check("process", "redis", **ERRORS)
+@pytest.mark.parametrize("more", FORGED, ids=lambda more: next(iter(more.values())))
+async def test_a_client_cannot_choose_the_type(join, more):
+    """Other keys beside "msg" change nothing: not the event's type, not the name that others see."""
+    ann, bob = await join(), await join()
+    await ann.send({"msg": "hello", **more})
+    for member in (ann, bob):
+        await member.hear("message", msg="hello", **{"from": ann.name})
+    await bob.hears_only()
+
+
+@check("wire", "redis", **ERRORS)
+async def test_too_much_at_once_costs_only_its_sender(join):
+    """A frame over 1 MiB costs its sender the connection, and nobody else anything."""
+    ann, bob = await join(), await join()
+    await ann.send("x" * (ONE_MIB + 10))
+    with pytest.raises(Closed):
+        while True:
+            await ann.client.receive()
+    await ann.client.ended()
+    assert await bob.next() == {"event": "leave", "from": ann.name}
+    await bob.hears_only()
+
+
+@check("wire", "redis", **ERRORS)
+async def test_a_flood_stops_nobody(join):
+    """While one member sends all it can, another room talks on; afterwards the first room does too."""
+    ann, bob, cid = await join(), await join(), await join("a quiet room")
+    for number in range(500):
+        await ann.send({"msg": f"flood {number}"} if number % 2 else "no JSON")
+    await cid.hears_only()
+    await bob.say("the end")
+    while (await bob.next()).get("msg") != "the end":
+        pass
+
+
+@check("wire", "redis", **ERRORS)
+async def test_a_client_that_does_not_read_hurts_nobody(join):
+    """A member that reads nothing more costs the others nothing."""
+    deaf, ann, bob = await join(), await join(), await join()
+    deaf.client.websocket.transport.pause_reading()
+    for number in range(60):
+        await ann.say(f"{number} {'x' * 1900}")
+        await ann.hear("message")
+        await bob.hear("message")
+    await bob.hears_only()
+
+
+@check("process", **COMING)
+async def test_no_membership_is_left_in_memory(join, layer):
+    """A hundred members that come and go leave no group behind."""
+    members = await asyncio.gather(*(join() for _ in range(100)))
+    assert layer.groups
+    await asyncio.gather(*(member.client.leave() for member in members))
+    await asyncio.gather(*(member.client.ended() for member in members))
+    assert layer.groups == {}
+
+
+@check("redis", **COMING)
+async def test_no_membership_is_left_in_redis(join, redis_server, room):
+    """A hundred members that come and go, with a close frame or without, leave no group in Redis."""
+    ann = await join("a room that stays")
+    before = redis_server.groups()
+    members = await asyncio.gather(*(join() for _ in range(100)))
+    assert redis_server.groups() > before
+    for number, member in enumerate(members):
+        await (member.client.vanish() if number % 2 else member.client.leave())
+    await asyncio.gather(*(member.client.ended() for member in members))
+    assert redis_server.groups() <= before
+    await ann.hears_only()
+
+
+@check("process", gs4={"/ws/ac/": KEPT})
+async def test_a_thousand_members_all_hear(join, layer, monkeypatch):
+    """Each message reaches all of a thousand members in one room."""
+
+    async def tell_nobody(group, message):
+        pass
+
+    # Told of each other, a thousand that come would be half a million frames: here they come quietly.
+    with monkeypatch.context() as quiet:
+        quiet.setattr(layer, "group_send", tell_nobody)
+        members = [member for _ in range(10) for member in await asyncio.gather(*(join() for _ in range(100)))]
+    for msg in ("one", "two", "three"):
+        await members[0].say(msg)
+    for member in members:
+        for msg in ("one", "two", "three"):
+            await member.hear("message", msg=msg)

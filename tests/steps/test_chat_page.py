@@ -1,0 +1,314 @@
+"""gs4 and on: the chat's page, in a real Chromium, with two tabs and three."""
+
+import itertools
+import re
+from urllib.parse import quote
+
+import pytest
+import pytest_asyncio
+
+from tests.steps.test_page import CONTRAST, Panel
+from tests.support.browser import expect
+from tests.support.redis import Redis
+from tests.support.server import Server
+from tests.tasks import KEPT, check
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+CHAT = {"gs4": {"/chat/": 6}}
+CAME_BACK = 20_000  # milliseconds, for a page that tries again with growing pauses
+HTML = "<img src=x onerror=\"document.title='broken'\">"
+
+
+class Tab:
+    """A page with a chat room in it."""
+
+    def __init__(self, page):
+        self.page = page
+        self.field = page.locator("main form input")
+        self.log = page.locator("output#chat-log")
+        self.state = page.locator("main [role=status]").first
+
+    async def open(self, address):
+        await self.page.goto(address)
+        await expect(self.field).to_be_focused()
+        return self
+
+    async def is_in(self, within=5_000):
+        """Wait until what is written is sent."""
+        await expect(self.state).to_contain_text("connected", timeout=within)
+
+    async def write(self, text):
+        await self.page.keyboard.type(text)
+        await self.page.keyboard.press("Enter")
+
+    async def shows(self, text, within=5_000):
+        await expect(self.log).to_contain_text(text, timeout=within)
+
+    async def lines(self):
+        return [line for line in (await self.log.inner_text()).splitlines() if line.strip()]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_tab(browser, timeline):
+    """A coroutine function that returns a Tab in a window of this check's own; no script of ours may fail in it."""
+    context = await browser.new_context(viewport={"width": 1000, "height": 800})
+    errors = []
+
+    async def new_tab():
+        page = await context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: timeline.add("browser", f"{message.type}: {message.text}"))
+        return Tab(page)
+
+    yield new_tab
+    await context.close()
+    assert not errors, f"the page's script failed: {errors}"
+
+
+@pytest.fixture
+def enter(new_tab, server, room):
+    """A coroutine function that returns a Tab that is connected to a room, this check's own if nothing is said."""
+
+    async def enter(group=room, query=""):
+        tab = await (await new_tab()).open(server.url(f"/chat/{quote(group, safe='')}/{query}", "http"))
+        await tab.is_in()
+        return tab
+
+    return enter
+
+
+@check("wire", **CHAT)
+@pytest.mark.parametrize("group", ["hall", "Café ☕ a/b", "100% <b>&amp;", "🎉" * 100], ids=ascii)
+async def test_a_name_leads_to_its_room(new_tab, server, group):
+    """In /chat/ the field has the focus, and Enter goes to /chat/<group>/, whatever the name is."""
+    tab = await (await new_tab()).open(server.url("/chat/", "http"))
+    await tab.write(group)
+    await expect(tab.page).to_have_url(server.url(f"/chat/{quote(group, safe='')}/", "http"))
+    await expect(tab.page.locator("body")).to_contain_text(group)
+    await tab.is_in()
+    await tab.write("hello")
+    await tab.shows("hello")
+
+
+@check("wire", **CHAT)
+@pytest.mark.parametrize("group", ["", "  ", ".", ".."])
+async def test_what_can_be_no_address_is_not_tried(new_tab, server, group):
+    """A name that an address cannot carry leads nowhere, and the page stays."""
+    tab = await (await new_tab()).open(server.url("/chat/", "http"))
+    await tab.write(group)
+    await expect(tab.field).to_be_visible()
+    await expect(tab.page).to_have_url(re.compile(r"/chat/(\?.*)?$"))
+
+
+@check("wire", **CHAT)
+async def test_three_tabs_talk(enter):
+    """The field has the focus, Enter sends, and all tabs of the room show one line a message, through either consumer."""
+    ann, bob, cid = await enter(), await enter(query="?via=sc"), await enter(query="?via=nonsense")
+    for tab, text in ((ann, "hello from ann"), (bob, "hello from bob"), (cid, "hello from cid")):
+        await tab.page.bring_to_front()
+        await tab.write(text)
+        for other in (ann, bob, cid):
+            await other.shows(text)
+    for tab in (ann, bob, cid):
+        said = [line for line in await tab.lines() if "hello from" in line]
+        assert len(said) == 3, f"expected one line for each message, got {await tab.lines()}"
+        await expect(tab.field).to_have_value("")
+
+
+@check("wire", **CHAT)
+async def test_own_messages_are_marked(enter):
+    """What I said looks different from what others said."""
+    ann, bob = await enter(), await enter()
+    await bob.write("from bob")
+    await ann.shows("from bob")
+    await ann.page.bring_to_front()
+    await ann.write("from ann")
+    await ann.shows("from ann")
+    lines = dict(itertools.pairwise(reversed(await ann.log.locator("> *").evaluate_all("all => all.map(e => e.outerHTML)"))))
+    own, other = list(lines)[0], lines[list(lines)[0]]
+    assert "from ann" in own
+    assert re.search("you|own|mine|me", re.sub("from ann", "", own)), own
+    assert own.split(">")[0] != other.split(">")[0], "nothing but the text tells my line from another's"
+
+
+@check("wire", **CHAT)
+async def test_coming_and_going_is_shown(enter):
+    """The room's first tab is shown who comes and who goes, in lines of their own."""
+    ann = await enter()
+    before = len(await ann.lines())
+    bob = await enter()
+    await expect(ann.log.locator("> *")).to_have_count(before + 1)
+    await bob.page.close()
+    await expect(ann.log.locator("> *")).to_have_count(before + 2)
+
+
+@check("wire", **CHAT)
+async def test_an_empty_room_says_what_to_do(enter):
+    """While nothing was said, the page says what one can do; then it stops saying so."""
+    ann = await enter()
+    empty = ann.page.locator("main").get_by_text("second tab")
+    await expect(empty).to_be_visible()
+    await ann.write("hello")
+    await ann.shows("hello")
+    await expect(empty).to_be_hidden()
+
+
+@check("wire", **CHAT)
+async def test_text_is_never_html_in_a_chat(enter):
+    """Neither a message nor a room's name becomes HTML."""
+    ann, bob = await enter(HTML), await enter(HTML)
+    await bob.write(HTML)
+    for tab in (ann, bob):
+        await tab.shows(HTML)
+        await expect(tab.page.locator("img")).to_have_count(0)
+        await expect(tab.page.locator("h1")).to_contain_text("<img")
+        assert await tab.page.title() != "broken"
+
+
+@check("wire", **CHAT)
+@pytest.mark.parametrize("path", ["/chat/", "/chat/hall/"])
+async def test_no_script_stands_in_the_page(server, path):
+    """Scripts and styles are files of their own, so that a strict content security policy would hold."""
+    page = server.get(path)[2].decode()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page), "an inline script"
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page), "an inline style or handler"
+
+
+@check("wire", **CHAT)
+async def test_nothing_is_lost_of_what_is_typed_too_long(enter):
+    """What is longer than a message may be is not sent by halves: the field takes no more than 2,000 characters."""
+    ann = await enter()
+    await ann.field.fill("x" * 2000)
+    await ann.page.keyboard.type("yz")
+    await ann.page.keyboard.press("Enter")
+    await ann.shows("x" * 2000)
+    assert "y" not in (await ann.lines())[-1].removeprefix("you")
+
+
+@check(gs4={"/chat/": 10})
+async def test_the_page_comes_back_after_the_server(new_tab, project, case):
+    """Server stopped: the page says "reconnecting". Started: it is back by itself, and what was typed is still there."""
+    with Server(project, "daphne", f"{case.step}.asgi:application") as server:
+        ann = await (await new_tab()).open(server.url("/chat/hall/", "http"))
+        bob = await (await new_tab()).open(server.url("/chat/hall/?via=sc", "http"))
+        for tab in (ann, bob):
+            await tab.is_in()
+        server.stop()
+        for tab in (ann, bob):
+            await expect(tab.state).to_contain_text("reconnecting")
+        await bob.write("typed meanwhile")
+        await expect(bob.field).to_have_value("typed meanwhile")
+        server.start()
+        server.wait()
+        for tab in (ann, bob):
+            await tab.is_in(CAME_BACK)
+        await bob.page.keyboard.press("Enter")
+        await ann.shows("typed meanwhile")
+
+
+@check(gs4={"/chat/": 10})
+async def test_the_page_comes_back_after_redis(new_tab, project, case, redis_program):
+    """Redis stopped: the page says "reconnecting". Started: it is back by itself, and messages flow again."""
+    with Redis(redis_program) as redis, Server(
+        project, "daphne", f"{case.step}.asgi:application", REDIS_URL=redis.url
+    ) as server:
+        ann = await (await new_tab()).open(server.url("/chat/hall/", "http"))
+        bob = await (await new_tab()).open(server.url("/chat/hall/?via=sc", "http"))
+        for tab in (ann, bob):
+            await tab.is_in()
+        redis.stop()
+        for tab in (ann, bob):
+            await expect(tab.state).to_contain_text("reconnecting")
+        redis.start()
+        for tab in (ann, bob):
+            await tab.is_in(CAME_BACK)
+        await bob.write("hello again")
+        await ann.shows("hello again")
+        assert "Traceback" not in server.output()
+
+
+# Makes long pauses short, and keeps how long they were to be.
+SHORT_PAUSES = """
+window.pauses = [];
+const wait = window.setTimeout;
+window.setTimeout = (call, pause, ...rest) => {
+  if (pause < 100) return wait(call, pause, ...rest);
+  window.pauses.push(pause);
+  return wait(call, 1, ...rest);
+};
+"""
+
+
+@check("wire", gs4={"/chat/": 10})
+async def test_the_pauses_grow_and_differ(new_tab, server):
+    """The pauses between two tries grow up to a limit, and are not the same in two pages."""
+    heard = []
+    for _ in range(2):
+        tab = await new_tab()
+        await tab.page.add_init_script(SHORT_PAUSES)
+        await tab.page.route_web_socket(re.compile(".*"), lambda socket: socket.close(code=4013))
+        await tab.page.goto(server.url("/chat/hall/", "http"))
+        await tab.page.wait_for_function("window.pauses.length >= 15")
+        heard.append(await tab.page.evaluate("window.pauses.slice(0, 15)"))
+    for pauses in heard:
+        assert pauses[0] <= 2000, f"the first pause is {pauses[0]} ms"
+        assert max(pauses[-5:]) > 3 * pauses[0], f"the pauses do not grow: {pauses}"
+        assert max(pauses) <= 60_000, f"the pauses grow without a limit: {pauses}"
+    assert heard[0] != heard[1], "all pages would come back in the same moment"
+
+
+@check("wire", gs4={"/ws/sc/": KEPT, "/ws/ac/": KEPT})
+async def test_the_panels_hear_each_other(page, case):
+    """Both panels of the step's page are in the lobby: what one sends, the other shows."""
+    panels = [Panel(page, path) for path in ("/ws/sc/", "/ws/ac/")]
+    for panel in panels:
+        await panel.connect()
+    sender = Panel(page, case.route)
+    await sender.send('{"msg": "hello lobby"}')
+    for panel in panels:
+        payload = panel.frames.last.locator(".payload")
+        await expect(payload).to_contain_text('"msg": "hello lobby"')
+    await sender.send("no JSON")
+    await expect(sender.frames.last.locator(".payload")).to_contain_text("bad_json")
+
+
+@check("wire", **CHAT)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 380])
+async def test_a_chat_can_be_read(enter, width, scheme):
+    """Wide and narrow, light and dark: nothing runs out of the page, and every text stands out from its ground."""
+    ann = await enter("a long name without any space " + "x" * 100)
+    await ann.page.set_viewport_size({"width": width, "height": 800})
+    await ann.page.emulate_media(color_scheme=scheme)
+    bob = await enter("a long name without any space " + "x" * 100)
+    await bob.write("y" * 300)
+    await ann.shows("y" * 300)
+    await ann.page.bring_to_front()
+    await ann.write("short")
+    await ann.shows("short")
+    assert await ann.page.evaluate("document.documentElement.scrollWidth") <= width
+    texts = [e for e in await ann.page.locator("h1, p, a, label, button, #chat-log span").all() if await e.is_visible()]
+    assert len(texts) > 5
+    for element in texts:
+        contrast = await element.evaluate(CONTRAST)
+        assert contrast >= 4.5, f"{await element.text_content()!r} has a contrast of {contrast:.1f} to 1"
+
+
+@check("wire", **CHAT)
+@pytest.mark.parametrize("path", ["/chat/", "/chat/hall/"])
+async def test_a_chat_can_be_used_without_a_mouse(new_tab, server, path):
+    """Every link, button and field has a name and can be reached by Tab; a screen reader hears the conversation."""
+    tab = await (await new_tab()).open(server.url(path, "http"))
+    usable = "a, button:enabled, input:enabled"
+    controls = await tab.page.locator(usable).count()
+    reached = set()
+    for _ in range(2 * controls + 2):
+        await tab.page.keyboard.press("Tab")
+        reached.add(
+            await tab.page.evaluate(f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)")
+        )
+    assert reached >= set(range(controls)), "some control cannot be reached by Tab"
+    for control in await tab.page.locator("a, button, input").all():
+        name = await control.evaluate("(e) => e.textContent.trim() || e.labels?.[0]?.textContent.trim()")
+        assert name, f"{await control.evaluate('(e) => e.outerHTML')} has no name"

@@ -1,0 +1,242 @@
+"""gs4 and on: what a channel layer carries from one process to another, and what happens when it cannot."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import pytest_asyncio
+
+from tests.support.chat import Member
+from tests.support.client import Closed, WireClient
+from tests.support.redis import Redis
+from tests.support.server import TROUBLE, Server, free_port, own_environment
+from tests.support.waiting import wait_until
+from tests.tasks import KEPT, check
+
+IDLE = 30  # seconds
+TRY_AGAIN_LATER = 4013
+
+
+def manage(project, *arguments, **environment):
+    """Run a management command to its end; return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "manage.py", *arguments],
+        cwd=project,
+        env=own_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+@pytest.fixture
+def serve(case, project, timeline):
+    """A function that starts a server of this check's own; none may print trouble."""
+    with contextlib.ExitStack() as servers:
+
+        def serve(kind="daphne", **environment):
+            server = Server(project, kind, f"{case.step}.asgi:application", **environment)
+            timeline.follow(lambda: [(at, "log", line) for at, line in server.lines])
+            servers.callback(expect_no_trouble, server)
+            return servers.enter_context(server)
+
+        yield serve
+
+
+def expect_no_trouble(server):
+    trouble = TROUBLE.search(server.output())
+    assert not trouble, f"{server.kind} printed {trouble[0]!r}:\n{server.output()}"
+
+
+@pytest_asyncio.fixture
+async def visit(timeline):
+    """A coroutine function that returns a member on any server; all are gone after the check."""
+    clients = []
+
+    async def visit(server, path="/ws/ac/hall/"):
+        clients.append(WireClient(server, path, timeline))
+        member = Member(clients[-1])
+        await member.enter()
+        return member
+
+    yield visit
+    for client in clients:
+        await client.discard()
+
+
+@check(gs4=7)
+async def test_in_memory_a_message_stays_in_its_process(serve, visit):
+    """Without Redis a message is heard in its own server process and in no other."""
+    one, other = serve(), serve()
+    ann, bob, cid = await visit(one), await visit(one, "/ws/sc/hall/"), await visit(other)
+    await ann.say("hello")
+    await ann.hear("message", msg="hello")
+    await bob.hear("message", msg="hello")
+    await cid.hears_only()
+
+
+@check(gs4=7)
+async def test_with_redis_a_message_crosses(serve, visit, redis_server):
+    """With REDIS_URL a message reaches members in another server process, whatever server that is."""
+    one, other = serve(REDIS_URL=redis_server.url), serve("uvicorn", REDIS_URL=redis_server.url)
+    ann, bob = await visit(one), await visit(other, "/ws/sc/hall/")
+    assert (await ann.hear("join"))["from"] == bob.name
+    await ann.say("hello")
+    await bob.hear("message", msg="hello", **{"from": ann.name})
+    await bob.say("hello ann")
+    await ann.hear("message", msg="hello")
+    await ann.hear("message", msg="hello ann")
+    await bob.client.leave()
+    assert (await ann.hear("leave"))["from"] == bob.name
+
+
+@check(gs4=8)
+def test_announce_in_memory_says_why_it_cannot(project):
+    """With the in-memory layer `announce` ends with status 1, and says that it needs Redis."""
+    result = manage(project, "announce", "hello")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert "in-memory" in result.stderr
+    assert "REDIS_URL" in result.stderr
+
+
+@check(gs4=8)
+def test_announce_without_redis_says_so(project):
+    """When Redis does not answer, `announce` says so in a sentence and ends with status 1."""
+    result = manage(project, "announce", "hello", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Redis" in result.stderr
+
+
+@check("redis", gs4={"/ws/ac/": 8})
+async def test_announce_reaches_everybody(project, redis_server, join):
+    """`announce TEXT` reaches everyone who is connected, in every room."""
+    members = [await join(), await join("another room"), await join(route="/ws/sc/")]
+    result = await asyncio.to_thread(manage, project, "announce", "hello <all>", REDIS_URL=redis_server.url)
+    assert result.returncode == 0, result.stderr
+    for member in members:
+        await member.hear("notice", msg="hello <all>")
+
+
+@check("redis", gs4={"/ws/ac/": 8})
+async def test_announce_reaches_one_group(project, redis_server, join):
+    """`announce TEXT --group G` reaches the members of G and nobody else."""
+    ann, bob = await join("Café ☕"), await join("another room")
+    result = await asyncio.to_thread(
+        manage, project, "announce", "hello", "--group", "Café ☕", REDIS_URL=redis_server.url
+    )
+    assert result.returncode == 0, result.stderr
+    await ann.hear("notice", msg="hello")
+    await bob.hears_only()
+
+
+@check("redis", gs4={"/ws/ac/": 9})
+async def test_the_worker_announces_later(project, redis_server, join, timeline):
+    """`runworker announcer` does what `announce --after SECONDS` asks for, each when its own time has come."""
+    ann = await join()
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "runworker", "announcer"],
+        cwd=project,
+        env=own_environment(REDIS_URL=redis_server.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for text, seconds in (("late", "3"), ("soon", "0.1")):
+            result = await asyncio.to_thread(
+                manage, project, "announce", text, "--after", seconds, REDIS_URL=redis_server.url
+            )
+            assert result.returncode == 0, result.stderr
+        asked = time.monotonic()
+        await ann.hear("notice", msg="soon")
+        assert time.monotonic() - asked < 2
+        await ann.hear("notice", msg="late")
+    finally:
+        worker.kill()
+        printed = worker.communicate()[0]
+        timeline.add("worker", printed)
+    assert not TROUBLE.search(printed), printed
+
+
+@check(gs4=10)
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn", "hypercorn"])
+async def test_redis_goes_and_comes_back(serve, visit, redis_program, kind):
+    """Redis stopped: clients are told to come back, pages are served on. Redis started: messages flow again."""
+    with Redis(redis_program) as redis:
+        server = serve(kind, REDIS_URL=redis.url)
+        members = [await visit(server), await visit(server, "/ws/sc/hall/")]
+        redis.stop()
+        for member in members:
+            await expect_told_to_come_back(member)
+        with pytest.raises(Closed) as closed:
+            await visit(server)
+        assert closed.value.code == TRY_AGAIN_LATER, "who comes while Redis is away has to be told why"
+        assert server.get("/")[0] == 200
+        redis.start()
+        # A try that meets a connection from before is turned away once more, as a page would be.
+        ann, bob = await come_back(visit, server, "/ws/ac/hall/"), await come_back(visit, server, "/ws/sc/hall/")
+        await ann.say("hello again")
+        await bob.hear("message", msg="hello again")
+
+
+async def expect_told_to_come_back(member):
+    """Assert that the server closes the connection with the code for it; frames from before may come first."""
+    with pytest.raises(Closed) as closed:
+        while True:
+            await member.client.receive()
+    assert closed.value.code == TRY_AGAIN_LATER, f"closed with {closed.value.code}"
+
+
+async def come_back(visit, server, path):
+    """Return a member who tried until it was let in."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Closed):
+            return await visit(server, path)
+    raise AssertionError("nobody was let in for 10 s after Redis had come back")
+
+
+@check(gs4=10)
+@pytest.mark.patient
+@pytest.mark.skipif(os.name != "posix", reason="only where a process can be frozen by a signal")
+async def test_a_redis_that_hangs_is_given_up(hung_socket):
+    """A Redis that answers nothing any more, though its port is open, is noticed like one that is gone."""
+    hung_socket.thread.join()
+    assert hung_socket.opened, "the socket could not be opened"
+    await wait_until(lambda: hung_socket.socket.close_code is not None, "the socket to be closed", within=40)
+    assert hung_socket.socket.close_code == TRY_AGAIN_LATER
+    expect_no_trouble(hung_socket.server)
+
+
+@check(gs4=7)
+@pytest.mark.patient
+async def test_an_idle_socket_stays_open(idle_socket):
+    """Over Redis, a socket on which nothing happens for 30 s is still open, and still hears."""
+    idle_socket.thread.join()
+    assert idle_socket.opened, "the socket could not be opened"
+
+    def idled():
+        code, seconds = idle_socket.socket.close_code, idle_socket.seconds_open()
+        assert code is None, f"closed with code {code}; looked {seconds:.0f} s after it was opened"
+        return seconds > IDLE
+
+    await wait_until(idled, "the time to pass", within=IDLE + 5)
+    idle_socket.socket.send('{"msg": "still here"}')
+    assert "still here" in idle_socket.socket.recv(timeout=5)
+    expect_no_trouble(idle_socket.server)
+
+
+@check(gs4=KEPT)
+def test_overflow_shows_the_numbers(project):
+    """`overflow` measures what is lost: the 101st message, what group_send drops, what is old, what nobody hears."""
+    result = manage(project, "overflow")
+    assert result.returncode == 0, result.stderr
+    for words in ("message 101 raises ChannelFull", "100 received, 50 lost", "1 sent, 0 received"):
+        assert words in result.stdout
