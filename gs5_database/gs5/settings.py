@@ -15,6 +15,7 @@ ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").spl
 INSTALLED_APPS = [
     # First, because its runserver speaks WebSocket and has to win over the one of staticfiles.
     "daphne",
+    "channels",  # for the command runworker
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -79,9 +80,10 @@ USE_TZ = True
 
 REDIS_URL = os.environ.get("REDIS_URL")
 if REDIS_URL:
-    # redis-py 8 gives up on a silent socket after 5 seconds, and the layer waits just as long for the next message.
-    # Without this time-out it would kill every idle connection.
-    redis = {"address": REDIS_URL, "socket_timeout": None}
+    # Two limits of redis-py 8 are too tight here. It gives up on a socket that is silent for 5 seconds, and the layer waits
+    # as long for the next message: each idle connection would die. It opens 100 connections, and each consumer that sends
+    # needs one: of a crowd that comes at once, most would be turned away.
+    redis = {"address": REDIS_URL, "socket_timeout": 15, "max_connections": 10_000}
     layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis]}}
 else:
     # Reaches the connections of this process only.

@@ -20,7 +20,7 @@ from tests.support.lonely import LonelySocket
 from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
 from tests.support.postgres import Postgres, find_postgres, new_database
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
-from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment, sqlite_url
+from tests.support.server import COMMANDS, DATABASES, ROOT, TROUBLE, Database, Server, own_environment, sqlite_url
 from tests.support.timeline import Timeline, open_consumers
 from tests.support.verdicts import PROJECT, cannot_check
 from tests.support.waiting import wait_for
@@ -74,15 +74,14 @@ def start_recorded(request, project, tmp_path_factory):
     step = request.config.option.step
     started = []
 
-    def start_recorded(**environment):
+    def start_recorded(database_url=None, **environment):
         folder = tmp_path_factory.mktemp("server")
         events = folder / "events"
         events.touch()
         (folder / "quick_settings.py").write_text(
             QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL["wire"], timeout=LOCK_TIMEOUT), encoding="utf-8"
         )
-        if step in WITH_DATABASE:
-            environment = {"DATABASE_URL": sqlite_url(folder)} | environment
+        database = Database(project, database_url or sqlite_url(folder), folder) if step in WITH_DATABASE else None
         server = RecordedServer(
             project,
             "daphne",
@@ -91,6 +90,7 @@ def start_recorded(request, project, tmp_path_factory):
             DJANGO_SETTINGS_MODULE="quick_settings",
             RECORDED_APPLICATION=f"{step}.asgi",
             RECORDED_EVENTS=str(events),
+            database=database,
             **environment,
         )
         started.append(server)
@@ -102,35 +102,18 @@ def start_recorded(request, project, tmp_path_factory):
 
 
 class RecordedServer(Server):
-    """A server whose recorder tells what its consumers see; where there is a database, it is migrated meanwhile."""
-
-    def start(self):
-        super().start()
-        self.migration = None
-        if "DATABASE_URL" in self.environment:
-            self.migration = start_python(self.project, "manage.py", "migrate", "--verbosity=0", **self.environment)
-
-    def wait(self):
-        super().wait()
-        errors = self.migrated()
-        assert not errors, f"the database was not made:\n{errors}"
-
-    def migrated(self):
-        """Wait until the database is migrated; return the errors."""
-        migration, self.migration = self.migration, None
-        return migration.communicate(timeout=20)[1] if migration else ""
-
-    def stop(self):
-        self.migrated()
-        # A sync consumer that is still telling its group of a client's end would hold up the end of its server.
-        if self.process.poll() is None:
-            wait_for(lambda: open_consumers(self.events) == 0, "all consumers to end")
-        return super().stop()
+    """A server whose recorder tells what its consumers see."""
 
     @property
     def events(self):
         """The file that the recorder writes."""
         return self.environment["RECORDED_EVENTS"]
+
+    def stop(self):
+        # A sync consumer that is still telling its group of a client's end would hold up the end of its server.
+        if self.process.poll() is None:
+            wait_for(lambda: open_consumers(self.events) == 0, "all consumers to end")
+        return super().stop()
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +157,7 @@ def postgres():
 def shared_postgres_server(start_recorded, postgres):
     """The same as `shared_server`, with PostgreSQL for its data."""
     with new_database(postgres) as url:
-        server = start_recorded(DATABASE_URL=url)
+        server = start_recorded(database_url=url)
         yield server
         server.stop()
 
@@ -187,7 +170,7 @@ def alone(project, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def servers(request, alone):
+def servers(request, alone, migration):
     """The copy under each kind of server, by kind; all but runserver as in production, without DEBUG."""
     application = f"{request.config.option.step}.asgi:application"
     production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
@@ -211,11 +194,11 @@ def asgi_import(request, project):
     return start_python(project, str(ROOT / "tests/support/watch_import.py"), f"{request.config.option.step}.asgi")
 
 
-def start_python(folder, *arguments, **environment):
+def start_python(folder, *arguments):
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env=own_environment(**environment),
+        env=own_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -238,10 +221,19 @@ def hung_socket(request, project, redis_program):
     socket.close()
 
 
+@pytest.fixture(scope="session")
+def own_database(project, tmp_path_factory):
+    """The database of the servers that a check starts for itself."""
+    folder = tmp_path_factory.mktemp("own")
+    DATABASES[project] = Database(project, sqlite_url(folder), folder)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
     """Processes take a while to start: the checks in process run meanwhile."""
     items = request.session.items
+    if request.config.option.step in WITH_DATABASE:
+        request.getfixturevalue("own_database")
     if find_postgres() and any(case_of(item).way == "postgres" for item in items):
         request.getfixturevalue("shared_postgres_server")
     if any(case_of(item).way == "wire" for item in items):

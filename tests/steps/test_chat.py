@@ -16,7 +16,7 @@ HTML = "<img src=x onerror=alert(1)>"
 
 def rooms(gs4):
     """Return the routes of each step that has rooms: gs4 teaches the promise as task `gs4`, the others keep it."""
-    return {"gs4": {"/ws/sc/": gs4, "/ws/ac/": gs4}}
+    return {"gs4": {"/ws/sc/": gs4, "/ws/ac/": gs4}, "gs5": {"/ws/sc/": KEPT, "/ws/ac/": KEPT}}
 
 
 WELCOME, MESSAGE, COMING, NAMES, ERRORS, REDIS = map(rooms, (1, 2, 3, 4, 5, 7))
@@ -98,7 +98,7 @@ async def test_rooms_are_apart(join):
     await bob.hears_only()
 
 
-@check("process", "wire", "redis", gs4={"/ws/sc/": 2, "/ws/ac/": 2})
+@check("process", "wire", "redis", gs4={"/ws/sc/": 2, "/ws/ac/": 2}, gs5={"/ws/sc/": KEPT, "/ws/ac/": KEPT})
 async def test_without_a_name_the_room_is_the_lobby(new_client, case):
     """ws/sc/ and ws/ac/ lead to the group "lobby", and all its members hear each other."""
     members = [Member(new_client(path)) for path in ("/ws/sc/", "/ws/ac/", f"{case.route}lobby/")]
@@ -109,7 +109,7 @@ async def test_without_a_name_the_room_is_the_lobby(new_client, case):
         await member.hear("message", msg="hello lobby")
 
 
-@check("process", "wire", "redis", gs4={"/ws/sc/": 2})
+@check("process", "wire", "redis", gs4={"/ws/sc/": 2}, gs5={"/ws/sc/": KEPT})
 async def test_sync_and_async_hear_each_other(join):
     """A sync and an async client of one room hear each other."""
     ann, bob = await join(), await join(route="/ws/ac/")
@@ -202,7 +202,9 @@ BAD = [
 
 
 @check("process", "redis", **ERRORS)
-@pytest.mark.parametrize(("frame", "codes"), BAD, ids=lambda part: ascii(part[:16]) if not isinstance(part, set) else "")
+@pytest.mark.parametrize(
+    ("frame", "codes"), BAD, ids=lambda part: ascii(part[:16]) if not isinstance(part, set) else ""
+)
 async def test_bad_input_is_an_error_for_its_sender_alone(join, frame, codes):
     """What is no message gets an error with a code; the connection stays open, and nobody else hears of it."""
     ann, bob = await join(), await join()
@@ -310,7 +312,7 @@ async def test_no_membership_is_left_in_redis(join, redis_server, room):
     await ann.hears_only()
 
 
-@check("process", gs4={"/ws/ac/": KEPT})
+@check("process", gs4={"/ws/ac/": KEPT}, gs5={"/ws/ac/": KEPT})
 async def test_a_thousand_members_all_hear(join, layer, monkeypatch):
     """Each message reaches all of a thousand members in one room."""
 

@@ -15,7 +15,7 @@ from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-CHAT = {"gs4": {"/chat/": 6}}
+CHAT = {"gs4": {"/chat/": 6}, "gs5": {"/chat/": KEPT}}
 CAME_BACK = 20_000  # milliseconds, for a page that tries again with growing pauses
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -125,7 +125,9 @@ async def test_own_messages_are_marked(enter):
     await ann.page.bring_to_front()
     await ann.write("from ann")
     await ann.shows("from ann")
-    lines = dict(itertools.pairwise(reversed(await ann.log.locator("> *").evaluate_all("all => all.map(e => e.outerHTML)"))))
+    lines = dict(
+        itertools.pairwise(reversed(await ann.log.locator("> *").evaluate_all("all => all.map(e => e.outerHTML)")))
+    )
     own, other = list(lines)[0], lines[list(lines)[0]]
     assert "from ann" in own
     assert re.search("you|own|mine|me", re.sub("from ann", "", own)), own
@@ -186,7 +188,7 @@ async def test_nothing_is_lost_of_what_is_typed_too_long(enter):
     assert "y" not in (await ann.lines())[-1].removeprefix("you")
 
 
-@check(gs4={"/chat/": 10})
+@check(gs4={"/chat/": 10}, gs5={"/chat/": KEPT})
 async def test_the_page_comes_back_after_the_server(new_tab, project, case):
     """Server stopped: the page says "reconnecting". Started: it is back by itself, and what was typed is still there."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
@@ -207,12 +209,13 @@ async def test_the_page_comes_back_after_the_server(new_tab, project, case):
         await ann.shows("typed meanwhile")
 
 
-@check(gs4={"/chat/": 10})
+@check(gs4={"/chat/": 10}, gs5={"/chat/": KEPT})
 async def test_the_page_comes_back_after_redis(new_tab, project, case, redis_program):
     """Redis stopped: the page says "reconnecting". Started: it is back by itself, and messages flow again."""
-    with Redis(redis_program) as redis, Server(
-        project, "daphne", f"{case.step}.asgi:application", REDIS_URL=redis.url
-    ) as server:
+    with (
+        Redis(redis_program) as redis,
+        Server(project, "daphne", f"{case.step}.asgi:application", REDIS_URL=redis.url) as server,
+    ):
         ann = await (await new_tab()).open(server.url("/chat/hall/", "http"))
         bob = await (await new_tab()).open(server.url("/chat/hall/?via=sc", "http"))
         for tab in (ann, bob):
@@ -240,7 +243,7 @@ window.setTimeout = (call, pause, ...rest) => {
 """
 
 
-@check("wire", gs4={"/chat/": 10})
+@check("wire", gs4={"/chat/": 10}, gs5={"/chat/": KEPT})
 async def test_the_pauses_grow_and_differ(new_tab, server):
     """The pauses between two tries grow up to a limit, and are not the same in two pages."""
     heard = []
@@ -258,7 +261,7 @@ async def test_the_pauses_grow_and_differ(new_tab, server):
     assert heard[0] != heard[1], "all pages would come back in the same moment"
 
 
-@check("wire", gs4={"/ws/sc/": KEPT, "/ws/ac/": KEPT})
+@check("wire", gs4={"/ws/sc/": KEPT, "/ws/ac/": KEPT}, gs5={"/ws/sc/": KEPT, "/ws/ac/": KEPT})
 async def test_the_panels_hear_each_other(page, case):
     """Both panels of the step's page are in the lobby: what one sends, the other shows."""
     panels = [Panel(page, path) for path in ("/ws/sc/", "/ws/ac/")]
@@ -306,7 +309,9 @@ async def test_a_chat_can_be_used_without_a_mouse(new_tab, server, path):
     for _ in range(2 * controls + 2):
         await tab.page.keyboard.press("Tab")
         reached.add(
-            await tab.page.evaluate(f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)")
+            await tab.page.evaluate(
+                f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)"
+            )
         )
     assert reached >= set(range(controls)), "some control cannot be reached by Tab"
     for control in await tab.page.locator("a, button, input").all():

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.server import TROUBLE, sqlite_url
@@ -29,24 +29,21 @@ def sync_and_async(number):
 STORE, REFUSE, SHOW, AFTER = map(sync_and_async, (2, 3, 4, 5))
 
 
-class Member:
-    """Somebody in a room. `messages` holds what it was shown: first the history, then what was said."""
+class Reader(Member):
+    """A member who keeps what it was shown in `messages`: first the history, then what was said."""
 
     def __init__(self, client):
-        self.client = client
+        super().__init__(client)
         self.messages = []
 
-    async def join(self):
-        await self.client.connect()
-        welcome = await self.next_frame()
-        assert welcome["event"] == "welcome", f"expected the welcome first, got {welcome}"
-        history = await self.next_frame()
+    async def enter(self):
+        await super().enter()
+        history = await self.next()
         assert history["event"] == "history", f"expected the history after the welcome, got {history}"
         return self
 
-    async def next_frame(self):
-        """Return the next frame; messages in it are added to `messages`."""
-        frame = json.loads(await self.client.receive())
+    async def next(self):
+        frame = await super().next()
         if frame["event"] == "history":
             assert all(message["event"] == "message" for message in frame["messages"])
             self.messages += frame["messages"]
@@ -54,26 +51,17 @@ class Member:
             self.messages.append(frame)
         return frame
 
-    async def next_of(self, *events):
-        """Return the next frame of these kinds; those who come and go are passed over."""
-        while (frame := await self.next_frame())["event"] not in events:
-            assert frame["event"] in ("join", "leave"), f"expected {' or '.join(events)}, got {frame}"
+    async def tell(self, msg):
+        """Say something new; return it as it came back."""
+        await self.say(msg)
+        while (frame := await self.next()).get("msg") != msg:
+            assert frame["event"] != "error", f"{msg!r} got {frame}"
         return frame
 
-    async def say(self, msg):
-        """Send a message and return it as it came back."""
-        await self.send(msg)
-        while (frame := await self.next_of("message", "history")).get("msg") != msg:
-            pass
-        return frame
-
-    async def send(self, msg):
-        await self.client.send(json.dumps({"msg": msg}))
-
-    async def hear(self, last):
+    async def read_to(self, last):
         """Read until the message `last` was shown; return all ids that were shown, in their order."""
         while last["id"] not in self.ids:
-            await self.next_of("message", "history")
+            await self.next()
         return self.ids
 
     @property
@@ -86,24 +74,18 @@ class Member:
 
 
 @pytest.fixture
-def room():
-    """The name of a room where nobody has been before."""
-    return f"room {uuid.uuid4().hex}"
-
-
-@pytest.fixture
 def join(new_client, case, room):
-    """A coroutine function that lets somebody join the room; `route` and `query` as in the URL."""
+    """A coroutine function that returns a Reader who has its welcome and the first part of the history."""
 
-    async def join(query="", route=case.route, room=room):
-        return await Member(new_client(f"{route}{quote(room, safe='')}/{query}")).join()
+    async def join(group=room, route=case.route, query=""):
+        return await Reader(new_client(f"{route}{quote(group, safe='')}/{query}")).enter()
 
     return join
 
 
 async def converse(member, number):
     """Let `member` say so many messages; return them."""
-    return [await member.say(f"message {n}") for n in range(1, number + 1)]
+    return [await member.tell(f"message {n}") for n in range(1, number + 1)]
 
 
 @check(gs5=1)
@@ -131,8 +113,8 @@ async def test_a_message_has_an_id_and_a_time(join):
 async def test_what_was_heard_is_kept(join):
     """What somebody has heard, whoever joins next is shown in the same form; sync and async alike."""
     ann, bob = await join(route="/ws/sc/"), await join(route="/ws/ac/")
-    said = [await ann.say("from ann"), await bob.say("<b>from</b> bob ☂ 🎉")]
-    await asyncio.gather(ann.hear(said[1]), bob.hear(said[0]))
+    said = [await ann.tell("from ann"), await bob.tell("<b>from</b> bob ☂ 🎉")]
+    await asyncio.gather(ann.read_to(said[1]), bob.read_to(said[0]))
     assert ann.messages == bob.messages == said
     for route in ("/ws/sc/", "/ws/ac/"):
         assert (await join(route=route)).messages == said
@@ -143,19 +125,19 @@ async def test_rooms_are_apart(join):
     """What was said in one room is in no other room's history, be their names as alike as they may."""
     named = [f"{uuid.uuid4().hex}{tail}" for tail in ("", "/", "A", "a", "%", "_")]
     for name in named:
-        await (await join(room=name)).say(f"in {name}")
+        await (await join(name)).tell(f"in {name}")
     for name in named:
-        assert (await join(room=name)).texts == [f"in {name}"]
+        assert (await join(name)).texts == [f"in {name}"]
 
 
 @check("process", **STORE)
 async def test_many_at_once(join):
     """Many who speak in the same moment, the first in their room: every message is kept once, and all hear all."""
     members = [await join(route=route) for route in ("/ws/sc/", "/ws/ac/") for _ in range(4)]
-    await asyncio.gather(*(member.send(f"{number}") for number, member in enumerate(members)))
+    await asyncio.gather(*(member.say(f"{number}") for number, member in enumerate(members)))
     for member in members:
         while len(member.messages) < len(members):
-            await member.next_of("message")
+            await member.next()
     shown = (await join()).messages
     assert sorted(message["msg"] for message in shown) == sorted(map(str, range(len(members))))
     assert [message["id"] for message in shown] == sorted(message["id"] for message in shown)
@@ -163,7 +145,7 @@ async def test_many_at_once(join):
 
 @pytest.fixture
 def no_storing(request, case):
-    """A context manager; inside it the database takes nothing. SQLite is locked, PostgreSQL's tables are out of sight."""
+    """A context manager: inside it SQLite is locked, and PostgreSQL's tables are out of sight."""
 
     @contextlib.contextmanager
     def locked_sqlite(path):
@@ -199,27 +181,14 @@ async def test_what_is_not_stored_is_not_sent(join, no_storing):
     """A message that cannot be stored: its sender gets the error not_stored, nobody else anything."""
     ann, bob = await join(route="/ws/sc/"), await join(route="/ws/ac/")
     sender = await join()
-    await sender.say("before")
+    await sender.tell("before")
     with no_storing():
-        await sender.send("lost")
-        error = await sender.next_of("error")
-    assert error["code"] == "not_stored"
-    assert error.get("detail"), "the error says nothing to people"
-    after = await sender.say("after")
+        await sender.say("lost")
+        await sender.hear_error("not_stored")
+    after = await sender.tell("after")
     for member in (ann, bob, await join()):
-        await member.hear(after)
+        await member.read_to(after)
         assert member.texts == ["before", "after"]
-
-
-@check(*WAYS, **REFUSE)
-async def test_nul_does_no_harm(join):
-    """The character NUL, which PostgreSQL cannot keep: stored and sent, or an error to its sender; it is still there."""
-    sender, other = await join(), await join()
-    await sender.send("a\0b")
-    answer = await sender.next_of("message", "error")
-    assert answer.get("msg") == "a\0b" or answer["code"]
-    await other.hear(await sender.say("hello"))
-    assert sender.texts == other.texts
 
 
 @check(*WAYS, **SHOW)
@@ -234,23 +203,25 @@ async def test_the_last_fifty_are_shown(join):
 async def test_all_after_an_id_are_shown(join):
     """With ?after=<id> the history holds every later message, however many there are."""
     said = await converse(await join(), LAST + 5)
-    member = await join(f"?after={said[0]['id']}")
-    await member.hear(said[-1])
+    member = await join(query=f"?after={said[0]['id']}")
+    await member.read_to(said[-1])
     assert member.messages == said[1:]
-    assert (await join(f"?after={said[-2]['id']}")).messages == said[-1:]
-    nothing_new = await join(f"?after={said[-1]['id']}")
+    assert (await join(query=f"?after={said[-2]['id']}")).messages == said[-1:]
+    nothing_new = await join(query=f"?after={said[-1]['id']}")
     assert nothing_new.messages == []
-    assert (await nothing_new.say("next")) == nothing_new.messages[0]
+    assert (await nothing_new.tell("next")) == nothing_new.messages[0]
 
 
 @check("process", "postgres", **AFTER)
-@pytest.mark.parametrize("after", ["", "x", "-1", "1.5", "%D9%A3", "%00", "%FF", "1&after=2", "9" * 30, "9" * 5000], ids=len)
+@pytest.mark.parametrize(
+    "after", ["", "x", "-1", "1.5", "%D9%A3", "%00", "%FF", "1&after=2", "9" * 30, "9" * 5000], ids=len
+)
 async def test_an_odd_after_does_no_harm(join, after):
     """An `after` that is no id of this room shows the last messages, or none; the connection works."""
     said = await converse(await join(), 3)
-    member = await join(f"?after={after}")
+    member = await join(query=f"?after={after}")
     assert member.messages in (said, said[1:], [])
-    await member.say("hello")
+    await member.tell("hello")
 
 
 @check("wire", **AFTER)
@@ -258,10 +229,10 @@ async def test_an_odd_after_does_no_harm(join, after):
 async def test_a_history_of_long_messages_arrives(join, character):
     """Daphne sends at most 1 MiB at once: a history of the longest messages arrives whole all the same."""
     writer = await join()
-    said = [await writer.say(character * (LONGEST - 10) + f"{n:010}") for n in range(2 * LAST + 10)]
+    said = [await writer.tell(character * (LONGEST - 10) + f"{n:010}") for n in range(2 * LAST + 10)]
     assert (await join()).messages == said[-LAST:]
-    member = await join("?after=0")
-    await member.hear(said[-1])
+    member = await join(query="?after=0")
+    await member.read_to(said[-1])
     assert member.messages == said
 
 
@@ -274,7 +245,7 @@ async def test_joining_while_others_talk(join):
 
     async def talk():
         while talking:
-            said.append(await talker.say(f"message {len(said)}"))
+            said.append(await talker.tell(f"message {len(said)}"))
 
     talk_task = asyncio.create_task(talk())
     for number in range(12):
@@ -282,12 +253,12 @@ async def test_joining_while_others_talk(join):
         member = await join(query=f"?after={said[-1]['id']}" if said and number % 3 == 0 else "")
         members.append((member, len(said)))
         # From its welcome on, read along: a layer drops what waits too long.
-        await member.next_of("message", "history")
+        await member.next()
     talking = False
     await talk_task
     ids = [message["id"] for message in said]
     for member, _ in members:
-        heard = await member.hear(said[-1])
+        heard = await member.read_to(said[-1])
         assert heard == ids[-len(heard) :], "something was missed, or came twice, or in another order"
     assert len({len(member.messages) for member, _ in members}) > 1, "they all joined at the same time"
 
@@ -296,41 +267,41 @@ async def test_joining_while_others_talk(join):
 async def test_stored_between_joining_and_reading(join, application, case, room, timeline):
     """A message that is said while somebody's handshake is on its way comes to it once."""
     talker = await join()
-    newcomer = Member(ProcessClient(application, f"{case.route}{quote(room)}/", timeline))
+    newcomer = Reader(ProcessClient(application, f"{case.route}{quote(room)}/", timeline))
     await newcomer.client.start()
-    said = [await talker.say(f"message {number}") for number in range(5)]
+    said = [await talker.tell(f"message {number}") for number in range(5)]
     event = await newcomer.client.output()
     assert event["type"] == "websocket.accept"
-    assert (await newcomer.next_frame())["event"] == "welcome"
-    ids = await newcomer.hear(said[-1])
+    assert (await newcomer.next())["event"] == "welcome"
+    ids = await newcomer.read_to(said[-1])
     assert ids == [message["id"] for message in said]
     await newcomer.client.discard()
 
 
 @check("wire", "postgres", **SHOW)
-async def test_the_server_is_killed_in_the_middle(new_server, request, case, new_client_of, room, tmp_path):
-    """The server is killed in the middle of a conversation and started again: what was heard is kept, once, in order."""
+async def test_the_server_is_killed_in_the_middle(start_recorded, request, case, new_client_of, room, tmp_path):
+    """The server is killed in the middle of a conversation: what was heard is kept, once, in its order."""
     with contextlib.ExitStack() as stack:
         url = sqlite_url(tmp_path)
         if case.way == "postgres":
             url = stack.enter_context(new_database(request.getfixturevalue("postgres")))
-        server = new_server(DATABASE_URL=url)
+        server = start_recorded(database_url=url)
         server.wait()
-        members = [await Member(new_client_of(server, room)).join() for _ in range(3)]
+        members = [await Reader(new_client_of(server, room)).enter() for _ in range(3)]
         said = await converse(members[0], 10)
         for number in range(30):
             for member in members:
-                await member.send(f"in flight {number}")
-        heard = await members[0].next_of("message")
+                await member.say(f"in flight {number}")
+        heard = await members[0].hear("message")
         server.kill()
         for member in members:
-            with pytest.raises(Closed):
+            with contextlib.suppress(Closed):
                 while True:
-                    await member.next_frame()
+                    await member.next()
         server.start()
         server.wait()
-        late = await Member(new_client_of(server, room, "?after=0")).join()
-        last = await late.say("again")
+        late = await Reader(new_client_of(server, room, "?after=0")).enter()
+        last = await late.tell("again")
         ids = [message["id"] for message in late.messages]
         assert ids == sorted(set(ids))
         assert late.messages[:10] == said
@@ -355,28 +326,28 @@ def new_client_of(case, timeline):
 
 
 @check("postgres", gs5={"/ws/sc/": KEPT, "/ws/ac/": KEPT})
-async def test_the_database_goes_and_comes_back(new_server, new_client_of, room):
+async def test_the_database_goes_and_comes_back(start_recorded, new_client_of, room):
     """The database away: an error to who speaks, a close to who comes, and all is well when it is back."""
     programs = find_postgres()
     if programs is None:
         cannot_check(HOW_TO_INSTALL)
     with Postgres(programs) as database:
-        server = new_server(DATABASE_URL=database.url)
+        server = start_recorded(database_url=database.url)
         server.wait()
-        member, other = [await Member(new_client_of(server, room)).join() for _ in range(2)]
-        await member.say("before")
+        member, other = [await Reader(new_client_of(server, room)).enter() for _ in range(2)]
+        await member.tell("before")
         database.stop()
         for _ in range(2):
-            await member.send("lost")
-            assert (await member.next_of("error"))["code"] == "not_stored"
+            await member.say("lost")
+            await member.hear_error("not_stored")
         late = new_client_of(server, room)
         await late.connect()
         await late.expect_close(4013)
         database.start()
-        after = await member.say("after")
-        await other.hear(after)
+        after = await member.tell("after")
+        await other.read_to(after)
         assert other.texts == ["before", "after"]
-        assert (await Member(new_client_of(server, room)).join()).texts == ["before", "after"]
+        assert (await Reader(new_client_of(server, room)).enter()).texts == ["before", "after"]
         assert not TROUBLE.search(server.output()), server.output()
         server.kill()
 
@@ -391,10 +362,10 @@ async def test_connections_do_not_pile_up(join, server):
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             return connection.execute(query).fetchone()[0] - 1
 
-    await (await join()).say("hello")
+    await (await join()).tell("hello")
     members = [await join() for _ in range(30)]
     for member in members:
-        await member.send("hello")
+        await member.say("hello")
         await member.client.vanish()
     await asyncio.gather(*(member.client.ended() for member in members))
     assert connections() <= 2
@@ -404,8 +375,8 @@ async def test_connections_do_not_pile_up(join, server):
 async def test_a_name_that_cannot_be_kept(server, join, new_client, case):
     """A room's name has at most 300 characters: a longer one is no page and no room."""
     longest = "🎉" * 300
-    await (await join(room=longest)).say("hello")
-    assert (await join(room=longest)).texts[-1] == "hello"
+    await (await join(longest)).tell("hello")
+    assert (await join(longest)).texts[-1] == "hello"
     assert server.get(f"/chat/{quote(longest)}/")[0] == 200
     assert server.get(f"/chat/{quote('x' * 301)}/")[0] == 404
 
@@ -422,7 +393,7 @@ async def test_a_name_that_cannot_be_kept_is_refused(server, new_client, case, n
 @check("wire", gs5={"/ws/ac/": KEPT})
 async def test_readers_do_not_wait_for_a_writer(server, join):
     """SQLite keeps a write-ahead log: while somebody writes, a history can be read."""
-    await (await join()).say("hello")
+    await (await join()).tell("hello")
     path = server.environment["DATABASE_URL"].removeprefix("sqlite:///")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")

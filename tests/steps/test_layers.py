@@ -69,7 +69,7 @@ async def visit(timeline):
         await client.discard()
 
 
-@check(gs4=7)
+@check(gs4=7, gs5=KEPT)
 async def test_in_memory_a_message_stays_in_its_process(serve, visit):
     """Without Redis a message is heard in its own server process and in no other."""
     one, other = serve(), serve()
@@ -80,7 +80,7 @@ async def test_in_memory_a_message_stays_in_its_process(serve, visit):
     await cid.hears_only()
 
 
-@check(gs4=7)
+@check(gs4=7, gs5=KEPT)
 async def test_with_redis_a_message_crosses(serve, visit, redis_server):
     """With REDIS_URL a message reaches members in another server process, whatever server that is."""
     one, other = serve(REDIS_URL=redis_server.url), serve("uvicorn", REDIS_URL=redis_server.url)
@@ -95,7 +95,7 @@ async def test_with_redis_a_message_crosses(serve, visit, redis_server):
     assert (await ann.hear("leave"))["from"] == bob.name
 
 
-@check(gs4=8)
+@check(gs4=8, gs5=KEPT)
 def test_announce_in_memory_says_why_it_cannot(project):
     """With the in-memory layer `announce` ends with status 1, and says that it needs Redis."""
     result = manage(project, "announce", "hello")
@@ -105,7 +105,7 @@ def test_announce_in_memory_says_why_it_cannot(project):
     assert "REDIS_URL" in result.stderr
 
 
-@check(gs4=8)
+@check(gs4=8, gs5=KEPT)
 def test_announce_without_redis_says_so(project):
     """When Redis does not answer, `announce` says so in a sentence and ends with status 1."""
     result = manage(project, "announce", "hello", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
@@ -114,7 +114,7 @@ def test_announce_without_redis_says_so(project):
     assert "Redis" in result.stderr
 
 
-@check("redis", gs4={"/ws/ac/": 8})
+@check("redis", gs4={"/ws/ac/": 8}, gs5={"/ws/ac/": KEPT})
 async def test_announce_reaches_everybody(project, redis_server, join):
     """`announce TEXT` reaches everyone who is connected, in every room."""
     members = [await join(), await join("another room"), await join(route="/ws/sc/")]
@@ -124,7 +124,7 @@ async def test_announce_reaches_everybody(project, redis_server, join):
         await member.hear("notice", msg="hello <all>")
 
 
-@check("redis", gs4={"/ws/ac/": 8})
+@check("redis", gs4={"/ws/ac/": 8}, gs5={"/ws/ac/": KEPT})
 async def test_announce_reaches_one_group(project, redis_server, join):
     """`announce TEXT --group G` reaches the members of G and nobody else."""
     ann, bob = await join("Café ☕"), await join("another room")
@@ -136,7 +136,7 @@ async def test_announce_reaches_one_group(project, redis_server, join):
     await bob.hears_only()
 
 
-@check("redis", gs4={"/ws/ac/": 9})
+@check("redis", gs4={"/ws/ac/": 9}, gs5={"/ws/ac/": KEPT})
 async def test_the_worker_announces_later(project, redis_server, join, timeline):
     """`runworker announcer` does what `announce --after SECONDS` asks for, each when its own time has come."""
     ann = await join()
@@ -165,7 +165,7 @@ async def test_the_worker_announces_later(project, redis_server, join, timeline)
     assert not TROUBLE.search(printed), printed
 
 
-@check(gs4=10)
+@check(gs4=10, gs5=KEPT)
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn", "hypercorn"])
 async def test_redis_goes_and_comes_back(serve, visit, redis_program, kind):
     """Redis stopped: clients are told to come back, pages are served on. Redis started: messages flow again."""
@@ -203,7 +203,7 @@ async def come_back(visit, server, path):
     raise AssertionError("nobody was let in for 10 s after Redis had come back")
 
 
-@check(gs4=10)
+@check(gs4=10, gs5=KEPT)
 @pytest.mark.patient
 @pytest.mark.skipif(os.name != "posix", reason="only where a process can be frozen by a signal")
 async def test_a_redis_that_hangs_is_given_up(hung_socket):
@@ -215,7 +215,7 @@ async def test_a_redis_that_hangs_is_given_up(hung_socket):
     expect_no_trouble(hung_socket.server)
 
 
-@check(gs4=7)
+@check(gs4=7, gs5=KEPT)
 @pytest.mark.patient
 async def test_an_idle_socket_stays_open(idle_socket):
     """Over Redis, a socket on which nothing happens for 30 s is still open, and still hears."""
@@ -233,7 +233,7 @@ async def test_an_idle_socket_stays_open(idle_socket):
     expect_no_trouble(idle_socket.server)
 
 
-@check(gs4=KEPT)
+@check(gs4=KEPT, gs5=KEPT)
 def test_overflow_shows_the_numbers(project):
     """`overflow` measures what is lost: the 101st message, what group_send drops, what is old, what nobody hears."""
     result = manage(project, "overflow")

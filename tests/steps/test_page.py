@@ -11,7 +11,7 @@ from tests.tasks import EVERY_STEP, KEPT, check
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ANSWERING = {"gs2": {"/ws/sc/": KEPT}, "gs3": {"/ws/ac/": KEPT}}
-CHATTING = {"gs4": {"/ws/sc/": KEPT, "/ws/ac/": KEPT}}
+CHATTING = dict.fromkeys(("gs4", "gs5"), {"/ws/sc/": KEPT, "/ws/ac/": KEPT})
 ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP}
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
@@ -149,7 +149,7 @@ async def test_two_tabs_are_apart(page, panel, case):
     await other.expect_last("received", "text", "Message from server: still here")
 
 
-@check(gs2={"/ws/sc/": KEPT}, gs3={"/ws/ac/": KEPT}, gs4={"/ws/ac/": KEPT})
+@check(gs2={"/ws/sc/": KEPT}, gs3={"/ws/ac/": KEPT}, gs4={"/ws/ac/": KEPT}, gs5={"/ws/ac/": KEPT})
 async def test_the_server_is_stopped_and_started(browser, project, case):
     """When the server goes the page says so, and when it is back it connects again."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:

@@ -12,13 +12,14 @@ from tests.tasks import EVERY_STEP, KEPT, check
 # The routes that answer, those that refuse what is no number, and those that lead to a chat.
 ANSWERING = {"gs2": ["/ws/sc/"], "gs3": ["/ws/sc/", "/ws/ac/"]}
 COUNTING = {"gs2": ["/ws/sc/count/"], "gs3": ["/ws/sc/count/", "/ws/ac/count/"]}
-CHATTING = {"gs4": ["/ws/sc/Caf%C3%A9%20a%2Fb/", "/ws/ac/Caf%C3%A9%20a%2Fb/"]}
+CHATTING = dict.fromkeys(("gs4", "gs5"), ["/ws/sc/Caf%C3%A9%20a%2Fb/", "/ws/ac/Caf%C3%A9%20a%2Fb/"])
 
 
 @check(**dict.fromkeys(EVERY_STEP, KEPT))
 @pytest.mark.parametrize("kind", COMMANDS)
-async def test_it_runs_alone(case, servers, timeline, kind):
+async def test_it_runs_alone(case, servers, migration, timeline, kind):
     """Copied to an empty folder it runs under runserver, and without DEBUG under daphne, uvicorn and hypercorn."""
+    migration.wait(timeout=20)
     with servers[kind] as server:
         timeline.follow(lambda: [(at, "log", line) for at, line in server.lines])
         expect_page(server)

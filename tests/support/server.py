@@ -47,14 +47,42 @@ def sqlite_url(folder):
     return f"sqlite:///{folder / 'db.sqlite3'}"
 
 
+class Database:
+    """A database that `manage.py migrate` is making for a project; `wait` waits until it is there."""
+
+    def __init__(self, project, url, folder):
+        """Begin to make it. `folder` is for the log."""
+        self.url = url
+        self.log = folder / "migrate.log"
+        with self.log.open("w") as log:
+            self.migration = subprocess.Popen(
+                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                cwd=project,
+                env=own_environment(DATABASE_URL=url),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self):
+        status = self.migration.wait(timeout=30)
+        assert status == 0, f"`manage.py migrate` failed:\n{self.log.read_text(encoding='utf-8')}"
+
+
+# The database of each project folder, for servers that are given none.
+DATABASES = {}
+
+
 class Server:
     """One server. `with` waits until it answers, and ends it; `lines` holds (time, line) of all that it printed."""
 
-    def __init__(self, project, kind="daphne", application=None, **environment):
+    def __init__(self, project, kind="daphne", application=None, database=None, **environment):
         """Start `kind` (a key of COMMANDS) in the folder `project`, serving `application` (dotted path:name)."""
         self.project = Path(project)
         self.kind = kind
         self.application = application
+        self.database = database or DATABASES.get(self.project)
+        if self.database:
+            environment["DATABASE_URL"] = self.database.url
         self.environment = own_environment(**environment)
         self.port = free_port()
         self.start()
@@ -78,6 +106,8 @@ class Server:
 
     def wait(self):
         """Wait until it answers; raise AssertionError with its output when it does not."""
+        if self.database:
+            self.database.wait()
         try:
             wait_for(self._is_ready, f"{self.kind} to answer on port {self.port}", within=20)
         except AssertionError as error:

@@ -65,5 +65,5 @@ def read_all_events(path):
 
 def open_consumers(path):
     """Return how many connections have begun and not ended, by the recorder's file."""
-    texts = [text for _, _, text in read_all_events(path)]
-    return sum("'websocket.connect'" in text for text in texts) - texts.count(ENDED)
+    last_of_each = {port: text for _, port, text in read_all_events(path)}
+    return sum(text != ENDED for text in last_of_each.values())
