@@ -234,6 +234,8 @@ def begin_early(request):
     items = request.session.items
     if request.config.option.step in WITH_DATABASE:
         request.getfixturevalue("own_database")
+        # Here, because inside an event loop Django would refuse to make it.
+        request.getfixturevalue("database")
     if find_postgres() and any(case_of(item).way == "postgres" for item in items):
         request.getfixturevalue("shared_postgres_server")
     if any(case_of(item).way == "wire" for item in items):
