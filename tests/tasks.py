@@ -92,8 +92,8 @@ class Case:
 def check(*ways, **steps):
     """Mark a test as the check of a promise.
 
-    `ways`: "process", "wire" and/or "redis" (the wire, to a server that has Redis behind its channel layer): the ways in
-    by which a conversation is held; none for a check that needs no client.
+    `ways`: the ways in by which a conversation is held, "process", "wire" and/or "redis", which is the wire to a server
+    with Redis behind its channel layer; none for a check that needs no client.
     `steps`: for each step that makes the promise, the number of the lesson's task (KEPT when it is none), or a dict
     from route to such a number: `@check("process", "wire", gs2={"/ws/sc/": 2})`.
     """

@@ -11,7 +11,7 @@ from tests.tasks import EVERY_STEP, KEPT, check
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ANSWERING = {"gs2": {"/ws/sc/": KEPT}, "gs3": {"/ws/ac/": KEPT}}
-CHATTING = dict.fromkeys(("gs4", "gs5"), {"/ws/sc/": KEPT, "/ws/ac/": KEPT})
+CHATTING = {step: {"/ws/sc/": KEPT, "/ws/ac/": KEPT} for step in ("gs4", "gs5")}
 ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP}
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 

@@ -16,6 +16,9 @@ def every_step(gs1):
     return {step: gs1 if step == "gs1" else KEPT for step in EVERY_STEP}
 
 
+UNROUTED = {step: {"/ws/nowhere/": task} for step, task in every_step(3).items()}
+
+
 @check(**every_step(1))
 def test_daphne_comes_first(settings):
     """ "daphne" is the first of INSTALLED_APPS, so that its runserver wins."""
@@ -51,14 +54,7 @@ def test_asgi_loads_the_apps_first(asgi_import):
     assert json.loads(output) == [], "imported before get_asgi_application()"
 
 
-@check(
-    "process",
-    gs1={"/ws/nowhere/": 3},
-    gs2={"/ws/nowhere/": KEPT},
-    gs3={"/ws/nowhere/": KEPT},
-    gs4={"/ws/nowhere/": KEPT},
-    gs5={"/ws/nowhere/": KEPT},
-)
+@check("process", **UNROUTED)
 async def test_an_unrouted_path_is_not_found(new_client):
     """A WebSocket path without a route is refused in Channels' own words."""
     client = new_client()
@@ -67,14 +63,7 @@ async def test_an_unrouted_path_is_not_found(new_client):
         await client.ended()
 
 
-@check(
-    "wire",
-    gs1={"/ws/nowhere/": 3},
-    gs2={"/ws/nowhere/": KEPT},
-    gs3={"/ws/nowhere/": KEPT},
-    gs4={"/ws/nowhere/": KEPT},
-    gs5={"/ws/nowhere/": KEPT},
-)
+@check("wire", **UNROUTED)
 @pytest.mark.traceback("the learner is to meet the sentence that Channels prints")
 async def test_an_unrouted_path_does_not_stop_the_server(server, new_client, timeline):
     """A WebSocket path without a route gets HTTP 500, and the server stays up."""

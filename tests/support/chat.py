@@ -56,6 +56,11 @@ class Member:
         assert isinstance(frame.get("detail"), str), f"expected a detail in words, got {frame}"
         assert len(frame["detail"]) in range(1, 500), "a detail is a sentence, not an echo of the frame"
 
+    async def drain(self):
+        """Receive until the connection is closed, and raise Closed."""
+        while True:
+            await self.client.receive()
+
     async def hears_only(self, msg="is that all?"):
         """Assert that nothing was left unheard: the next thing that counts is our own `msg`."""
         await self.say(msg)

@@ -9,13 +9,12 @@ from tests.support.server import Server
 
 
 class LonelySocket:
-    """A socket on a server and a Redis of its own, opened in the background; with `freeze` its Redis hangs from then on."""
+    """A socket on a server and a Redis of its own, opened in the background."""
 
-    def __init__(self, project, step, redis_program, freeze=False):
+    def __init__(self, project, step, redis_program):
         self.stack = contextlib.ExitStack()
         self.arguments = (project, "daphne", f"{step}.asgi:application")
         self.redis_program = redis_program
-        self.freeze = freeze
         self.opened = None
         self.thread = threading.Thread(target=self.open)
         self.thread.start()
@@ -28,7 +27,6 @@ class LonelySocket:
         self.socket = self.stack.enter_context(connect(self.server.url("/ws/ac/idle/"), ping_interval=None))
         assert "welcome" in self.socket.recv(timeout=5)
         self.opened = time.monotonic()
-        self.stack.enter_context(redis.frozen() if self.freeze else contextlib.nullcontext())
 
     def close(self):
         self.thread.join()

@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import platform
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -79,15 +78,6 @@ class Redis:
         """Kill it, as a power cut would: it has nothing to save."""
         self.process.kill()
         self.process.wait()
-
-    @contextlib.contextmanager
-    def frozen(self):
-        """Let it answer nothing for a while, though its port stays open."""
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
 
     def __enter__(self):
         self.start()

@@ -1,5 +1,6 @@
 """The lessons say what the files say."""
 
+import importlib
 import re
 
 import pytest
@@ -29,6 +30,11 @@ HEADINGS = [
 WORDS_A_MINUTE = 150  # slow, because there is code to read
 
 each_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+
+
+def check_modules():
+    """Import and return all modules with checks of steps."""
+    return [importlib.import_module(f"tests.steps.{path.stem}") for path in ROOT.glob("tests/steps/test_*.py")]
 
 
 def section(step, heading):
@@ -82,10 +88,8 @@ def test_links_lead_somewhere(page):
 
 def test_every_step_has_tasks_and_every_task_a_check(request):
     assert list(TASKS) == [step.name for step in STEPS]
-    from tests.steps import test_answering, test_counting, test_serving, test_setup, test_watching
-
     checked = set()
-    for module in (test_answering, test_counting, test_serving, test_setup, test_watching):
+    for module in check_modules():
         for test in vars(module).values():
             for mark in getattr(test, "pytestmark", []) if callable(test) else []:
                 if mark.name == "check":
@@ -95,9 +99,7 @@ def test_every_step_has_tasks_and_every_task_a_check(request):
 
 @each_step
 def test_every_check_has_a_sentence(step):
-    from tests.steps import test_answering, test_counting, test_page, test_serving, test_setup, test_watching
-
-    for module in (test_answering, test_counting, test_page, test_serving, test_setup, test_watching):
+    for module in check_modules():
         for name, test in vars(module).items():
             if name.startswith("test_") and callable(test):
                 assert (test.__doc__ or "").rstrip().endswith("."), f"{name} has no sentence for the learner"
