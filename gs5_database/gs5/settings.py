@@ -80,10 +80,10 @@ USE_TZ = True
 
 REDIS_URL = os.environ.get("REDIS_URL")
 if REDIS_URL:
-    # Two limits of redis-py 8 are too tight here. It gives up on a socket that is silent for 5 seconds, and the layer waits
-    # as long for the next message: each idle connection would die. It opens 100 connections, and each consumer that sends
-    # needs one: of a crowd that comes at once, most would be turned away.
-    redis = {"address": REDIS_URL, "socket_timeout": 15, "max_connections": 10_000}
+    # Two limits of redis-py 8 are too tight here. It gives up on a socket that is silent for 5 seconds, but the layer
+    # waits as long for its next message: each idle connection would die. And it opens at most 100 connections, but
+    # each consumer that is sending needs one: of a crowd that comes at once, many would be turned away.
+    redis = {"address": REDIS_URL, "socket_timeout": None, "max_connections": 10_000}
     layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis]}}
 else:
     # Reaches the connections of this process only.
