@@ -112,3 +112,29 @@ def test_the_environment_is_heard(load_settings):
     assert settings["DEBUG"] is False
     assert settings["SECRET_KEY"] == "long and random"
     assert settings["ALLOWED_HOSTS"] == ["chat.example.org", "example.org"]
+
+
+@check(gs5=9)
+def test_without_database_url_it_is_sqlite(load_settings, project):
+    """Without DATABASE_URL the data is in an SQLite file in the project's folder."""
+    database = load_settings()["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.sqlite3"
+    assert str(database["NAME"]) == str(project / "db.sqlite3")
+
+
+@check(gs5=9)
+def test_database_url_is_heard(load_settings):
+    """DATABASE_URL names another database, PostgreSQL for instance."""
+    database = load_settings(DATABASE_URL="postgresql://ann:se%2Fcret@db.example.org:5433/chat")["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    parts = {name: str(database[name]) for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")}
+    assert list(parts.values()) == ["ann", "se/cret", "db.example.org", "5433", "chat"]
+
+
+@check(gs5=9)
+@pytest.mark.parametrize("url", ["db.example.org:5432/chat", "postgresql://ann:secret@db:port/chat", "nonsense"])
+def test_a_broken_database_url_gets_a_sentence(load_settings, url):
+    """A DATABASE_URL that is none stops the project with a sentence that names it, and shows no password."""
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL") as refused:
+        load_settings(DATABASE_URL=url)
+    assert "secret" not in str(refused.value)
