@@ -352,6 +352,8 @@ def join(new_client, case, room):
         """Join `group` on `route`, in this check's own room and on its own route if nothing else is said."""
         member = Member(new_client(f"{route}{quote(group, safe='')}/{query}"))
         await member.enter()
+        if case.step in WITH_DATABASE:
+            await member.hear("history")
         return member
 
     return join
