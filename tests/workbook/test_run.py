@@ -45,9 +45,15 @@ def read_until_closed(terminal):
 
 
 @pytest.mark.parametrize("face", ["make", "python"])
-def test_ctrl_c_in_a_terminal_leaves_nothing(book, started, face):
+def test_ctrl_c_in_a_terminal_leaves_nothing_within_a_second(book, started, face):
     book.add_real_step("gs1_basic")
     book.make_ready()
+    # A machine that is busy with other things may be late; it is not late three times.
+    assert any(run_until_ctrl_c(book, started, face) < 1 for _ in range(3))
+
+
+def run_until_ctrl_c(book, started, face):
+    """Run gs1 in a terminal of its own, press Ctrl-C, and return the seconds until all of it has ended."""
     ours, theirs = pty.openpty()
     commands = {
         "make": ["make", "gs1", "run", f"PORT={book.port}"],
@@ -63,8 +69,10 @@ def test_ctrl_c_in_a_terminal_leaves_nothing(book, started, face):
     wait_for(lambda: is_served(book.port), "the page")
     assert len(processes_on(book.port)) == 2, "the server and its reloader, and nobody between"
     os.write(ours, b"\x03")
+    begin = time.monotonic()
     said = read_until_closed(ours)
     process.wait(10)
+    seconds = time.monotonic() - begin
     assert not processes_on(book.port)
     assert "Traceback" not in said
     assert f"  address        http://127.0.0.1:{book.port}/" in said
@@ -72,6 +80,7 @@ def test_ctrl_c_in_a_terminal_leaves_nothing(book, started, face):
     assert "Ctrl-C stops it" in said
     assert str(book.root / "gs1_basic") in said
     os.close(ours)
+    return seconds
 
 
 TAKE_TERMINAL = """
