@@ -2,7 +2,7 @@
 
 `pytest --step gs2` checks the finished step in this process; with `--project=DIR` it checks the copy in DIR. (With the
 "=": pytest takes a folder that stands alone for a place to look for tests, before it knows the option.) Plain `pytest`
-runs each step in a process of its own, because Django has one settings module a process (tests/support/processes.py).
+runs each step in processes of its own, because Django has one settings module a process (tests/support/processes.py).
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes, verdicts
+from tests.support.evidence import Witness
 from tests.tasks import TASKS, case_of
 from workbook.steps import all_steps
 
@@ -23,15 +24,19 @@ def pytest_addoption(parser):
     group = parser.getgroup("workbook")
     group.addoption("--step", metavar="gsN", help="check only this step, in this process")
     group.addoption("--project", metavar="DIR", type=Path, help="with --step: check the copy in DIR")
+    group.addoption("--proof", action="store_true", help="also what takes minutes: wrong programs, each checked")
     group.addoption(processes.OPTION, help="for the suite itself: report to the pytest process at this address")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "check(cases): the check of a promise; see tests/tasks.py")
     config.addinivalue_line("markers", "browser: needs Chromium")
+    config.addinivalue_line("markers", "proof: takes minutes; runs only with --proof")
     config.addinivalue_line("markers", "patient: waits long for something that begins early, so it comes last")
+    config.addinivalue_line("markers", "unhurried: measures, or needs many clients, so it comes after what is quick")
     config.addinivalue_line("markers", "traceback(reason): the server prints a traceback, and has to")
-    config.pluginmanager.register(verdicts.Verdicts(config), "verdicts")
+    config.pluginmanager.register(verdicts.Verdicts(config, processes.shared_folder(config)), "verdicts")
+    config.pluginmanager.register(Witness(config), "witness")
     processes.install(config)
     name, project = config.option.step, config.option.project
     if name is None:
@@ -83,8 +88,13 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("case", cases, ids=str, indirect=True)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     items.sort(key=in_the_order_of_the_lesson)
+    # A child process has got the tests that were chosen.
+    if not config.option.proof and not config.getoption(processes.OPTION):
+        proofs = [item for item in items if item.get_closest_marker("proof")]
+        config.hook.pytest_deselected(items=proofs)
+        items[:] = [item for item in items if item not in proofs]
 
 
 def in_the_order_of_the_lesson(item):

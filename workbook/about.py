@@ -1,5 +1,7 @@
 """make, and make gsN: what there is, and what can be done with it."""
 
+from workbook.copies import copy_of, shown
+from workbook.lesson import material_of
 from workbook.speech import spell
 from workbook.steps import all_steps, steps_after
 from workbook.verbs import verbs_of
@@ -18,11 +20,22 @@ def about(call):
     for name in (step.readme.name, *READ_FIRST):
         if (step.folder / name).exists():
             print(f"  {step.folder.name}/{name}")
-    print("\nThen:")
+    print(f"\n{standing(call.root, step)}")
+    print("\nWith it:")
     print_verbs(verbs_of("step").values(), step.name)
     following = steps_after(call.root, step)
     print(f"\nNext: {spell('about', following[0].name)}" if following else "\nThis is the last step.")
     return 0
+
+
+def standing(root, step):
+    """Return in words where the learner is with a step, and how she goes on."""
+    if material_of(step) is None:
+        return f"Run it: {spell('run', step.name)}"
+    copy = copy_of(root, step)
+    if not copy.folder.is_dir():
+        return f"Build it yourself: {spell('start', step.name)}"
+    return f"Your own is in {shown(root, copy.folder)}. Go on: {spell('watch', step.name)}"
 
 
 def help_page(call):

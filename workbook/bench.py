@@ -12,17 +12,19 @@ import time
 import urllib.request
 from pathlib import Path
 
+from workbook import feedback
 from workbook.pythons import venv_python
 
 PATIENCE = 300  # seconds after which a measurement is given up
 
 
 def bench(call):
-    """Measure, print one line for each promise, and return 0: a slow machine is no mistake."""
+    """Measure, print one line for each promise and the table of the chats; a slow machine is no mistake."""
     print(f"{'what':<58} {'at most':>8} {'took':>8}")
     for what, limit, measure in measurements(call.root):
         print(f"{what:<58} {limit:>6.1f} s {measure():>6.2f} s", flush=True)
-    return 0
+    print("\nThe chats, each beside a bare consumer:\n", flush=True)
+    return subprocess.run([venv_python(call.root), "-m", "tests.bench.load"], cwd=call.root).returncode
 
 
 def measurements(root):
@@ -33,7 +35,9 @@ def measurements(root):
         2.5,
         lambda: median_of(5, [*pytest, "--step", "gs2", "-m", "not browser"], root),
     )
-    yield "pytest, everything", 30.0, lambda: seconds_of(pytest, root)
+    early = [*pytest, "-k", "gs1 or gs2 or gs3 or workbook"]
+    yield "pytest, gs1 to gs3 and the tests of the workbook itself", 30.0, lambda: seconds_of(early, root)
+    yield "pytest, everything", 90.0, lambda: seconds_of(pytest, root)
     command = [sys.executable, "-m", "workbook"]
     bare = median_of(5, [sys.executable, "-c", "pass"], root)
     yield (
@@ -41,6 +45,7 @@ def measurements(root):
         0.3,
         lambda: median_of(5, [*command, "gs2"], root) - bare,
     )
+    yield from feedback.measurements(root)
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{root}", clone], check=True)

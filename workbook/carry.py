@@ -8,7 +8,7 @@ from pathlib import Path
 from workbook.diff import is_binary, renamed, renamed_path
 from workbook.repository import Repository, Stored, now, store
 from workbook.speech import spell
-from workbook.steps import steps_after
+from workbook.steps import ABOUT_IT, steps_after
 
 
 def carry(call):
@@ -19,7 +19,7 @@ def carry(call):
     """
     repository = Repository(call.root, call.options["since"] or "HEAD")
     later = steps_after(call.root, call.step)
-    paths = [path for path in repository.changed_in(call.step.folder) if path != Path("README.md")]
+    paths = [path for path in repository.changed_in(call.step.folder) if path not in ABOUT_IT]
     if not later or not paths:
         print(f"Nothing to carry: {call.step.name} " + ("is the last step." if not later else "has not changed."))
         return 0

@@ -1,4 +1,4 @@
-"""make test and make lint: the tools that do the work, called in the workbook's folder."""
+"""make test, make prove and make lint: the tools that do the work, called in the workbook's folder."""
 
 import subprocess
 import sys
@@ -10,6 +10,11 @@ def test(call):
     """Let pytest take the place of this process: the step's checks, or all."""
     step = ["--step", call.step.name] if call.step else []
     hand_over([sys.executable, "-m", "pytest", *step, *call.words], cwd=call.root)
+
+
+def prove(call):
+    """Let pytest take the place of this process: the proofs, which take minutes."""
+    hand_over([sys.executable, "-m", "pytest", "--proof", "-m", "proof", *call.words], cwd=call.root)
 
 
 def lint(call):

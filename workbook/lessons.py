@@ -11,7 +11,7 @@ LONGEST_DIFF = 150  # lines that a lesson shows at once
 
 def lessons(call):
     """Bring all generated parts up to date. With option check: change nothing, return 1 if one is stale."""
-    stale = {path: text for path, text in generated(call.root) if path.read_text(encoding="utf-8") != text}
+    stale = {path: text for path, text in generated(call.root) if text_of(path) != text}
     for path, text in stale.items():
         if not call.options["check"]:
             path.write_text(text, encoding="utf-8", newline="\n")
@@ -24,19 +24,34 @@ def lessons(call):
     return 0
 
 
+def text_of(path):
+    """Return the text of the file at path, "" when there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def generated(root):
     """Yield each file that has a generated part: its path and its text as it should be. Raises Refusal."""
     for step in all_steps(root):
         before = step_before(root, step)
         if before:
             yield step.readme, filled(step.readme, "diff", diff_part(before, step))
+    yield from page_of_mistakes(root)
     yield root / "README.md", filled(root / "README.md", "steps", steps_table(root))
+
+
+def page_of_mistakes(root):
+    """Yield the page that is made from the catalogue of mistakes, where the workbook has one: its path and its text."""
+    if (root / "tests/mistakes/catalogue").is_dir():
+        from tests.mistakes.catalogue import PAGE
+        from tests.mistakes.page import page
+
+        yield root / PAGE, page(root / "tests/mistakes/catalogue")
 
 
 def filled(path, name, part):
     """Return the file's text with part between the markers called name. Raises Refusal if there are none."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = text_of(path)
     pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
     if not pattern.search(text):
         raise Refusal(f"{path} needs the two lines {begin} and {end}: what stands between them is generated.")

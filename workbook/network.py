@@ -15,8 +15,8 @@ def listen_address(host, port):
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def refuse_if_unusable(host, port, step_name):
-    """Raise Refusal, with a way out, if no server can listen on that host and port."""
+def refuse_if_unusable(host, port, call):
+    """Raise Refusal, with the same call for another port, if no server can listen on that host and port."""
     try:
         try_to_bind(host, port)
     except socket.gaierror:
@@ -25,14 +25,14 @@ def refuse_if_unusable(host, port, step_name):
         if error.errno == errno.EADDRNOTAVAIL:
             raise Refusal(f"{host} is not an address of this machine; 0.0.0.0 stands for all it has.") from None
         if error.errno == errno.EACCES and os.name != "nt":
-            raise Refusal(f"Port {port} needs an administrator: {another(host, port, step_name)}.") from None
-        raise Refusal(f"Port {port} is taken. This one is free: {another(host, port, step_name)}.") from None
+            raise Refusal(f"Port {port} needs an administrator: {another(host, port, call)}.") from None
+        raise Refusal(f"Port {port} is taken. This one is free: {another(host, port, call)}.") from None
 
 
-def another(host, port, step_name):
-    """Return the call that runs the step on the next free port."""
+def another(host, port, call):
+    """Return the call in words, with the next free port."""
     options = {} if host == DEFAULT_HOST else {"host": host}
-    return spell("run", step_name, port=free_port(host, max(port, 1023)), **options)
+    return spell(call.verb.name, call.step.name, port=free_port(host, max(port, 1023)), **options)
 
 
 def free_port(host, port):

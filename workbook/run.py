@@ -1,4 +1,4 @@
-"""make gsN run: says what starts and where, then lets the step's own manage.py take over."""
+"""make gsN run, and make gsN try: says what starts and where, then lets the project's own manage.py take over."""
 
 import importlib
 import os
@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from workbook.copies import existing_copy
 from workbook.network import (
     DEFAULT_HOST,
     lan_address,
@@ -21,16 +22,28 @@ from workbook.speech import Refusal
 
 def run(call):
     """Start the step's development server in place of this process. Raises Refusal if it cannot start."""
+    serve(call, call.step, call.step.headline)
+
+
+def try_out(call):
+    """Start the server of the learner's copy in place of this process. Raises Refusal if it cannot start."""
+    serve(call, existing_copy(call.root, call.step), f"{call.step.headline} · your own")
+
+
+def serve(call, step, headline):
+    """Start the server of a step, the finished one or a copy, in place of this process. Raises Refusal."""
     port = call.options["port"] or 8000
     host = call.options["host"] or DEFAULT_HOST
-    refuse_if_unusable(host, port, call.step.name)
-    settings = read_settings(call.step)
-    env = environment_for(call.step, host)
-    if (call.step.folder / "app" / "migrations").exists():
-        migrate(call.step, env)
-    print("\n".join(announcement(call.step, settings, host, port)))
+    refuse_if_unusable(host, port, call)
+    if not (step.folder / "manage.py").is_file():
+        raise Refusal(f"{step.folder} has no manage.py. The finished step has one that you can copy.", 1)
+    settings = read_settings(step)
+    env = environment_for(step, host)
+    if (step.folder / "app" / "migrations").exists():
+        migrate(step, env)
+    print("\n".join(announcement(step, headline, settings, host, port)))
     command = [sys.executable, "manage.py", "runserver", listen_address(host, port)]
-    hand_over(command, cwd=call.step.folder, env=env)
+    hand_over(command, cwd=step.folder, env=env)
 
 
 def read_settings(step):
@@ -78,12 +91,12 @@ def migrate(step, env):
         raise Refusal(f"The database of {step.name} could not be prepared: see above.", 1)
 
 
-def announcement(step, settings, host, port):
+def announcement(step, headline, settings, host, port):
     """Return the lines that tell what starts."""
     here = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host
     other = lan_address() if host in ("0.0.0.0", "::") else None
     return [
-        step.headline,
+        headline,
         f"  address        http://{listen_address(here, port)}/",
         *([f"  in the network http://{listen_address(other, port)}/"] if other else []),
         f"  folder         {step.folder}",

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 
 IMPLIED = ("about", "help")
 
@@ -30,3 +31,8 @@ def spell(verb, step="", **options):
 def wants_colour():
     """Return whether stdout is a terminal whose user has not asked for plain text (NO_COLOR)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def wrapped(text, indent="", width=80):
+    """Return a paragraph in lines of at most width columns, each with indent before it."""
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

@@ -10,6 +10,9 @@ TITLE = re.compile(r"^# gs\d+ · (.+)$", re.MULTILINE)
 MINUTES = re.compile(r"^\*Reading: (\d+) minutes · building: (\d+) minutes\.\*$", re.MULTILINE)
 YOU_LEARN = re.compile(r"^\*You learn: (.+?)\.?\*$", re.MULTILINE)
 
+# What is about a step, and no part of its project: the lesson, and what the workbench has to know of it.
+ABOUT_IT = (Path("README.md"), Path("lesson.toml"))
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -79,7 +82,7 @@ def steps_after(root, step):
 
 
 def files_of(folder):
-    """Return the paths, relative to a step's folder, of what belongs to it: not its lesson, not by-products.
+    """Return the paths, relative to a step's folder, of what belongs to its project: not its lesson, not by-products.
 
     By-products are hidden files and those whose name the workbook's .gitignore holds.
     """
@@ -88,8 +91,7 @@ def files_of(folder):
     return sorted(
         path
         for path in files
-        if path != Path("README.md")
-        and not any(fnmatch(part, pattern) for part in path.parts for pattern in by_products)
+        if path not in ABOUT_IT and not any(fnmatch(part, pattern) for part in path.parts for pattern in by_products)
     )
 
 

@@ -69,6 +69,10 @@ def port_number(text):
 PORT = Option("port", "the port to listen on; 8000 if not given", type=port_number)
 HOST = Option("host", "the address to listen on; 127.0.0.1 if not given, 0.0.0.0 for the whole network")
 SINCE = Option("since", "the revision to compare the working tree with; HEAD if not given")
+FROM = Option("from", "mine: go on from your own copy of the step before, not from the finished one")
+BACK = Option("back", "bring back what was put aside last", is_flag=True)
+QUICK = Option("quick", "check only what needs no server", is_flag=True)
+JSON = Option("json", "tell it as JSON, for programs", is_flag=True)
 CHECK = Option("check", "change nothing, fail if something is stale", is_flag=True)
 
 VERBS = (
@@ -76,6 +80,15 @@ VERBS = (
     Verb("run", "start its server, with reload", "workbook.run:run", "step", "run", (PORT, HOST)),
     Verb("test", "check what it promises", "workbook.checks:test", "both", "tests", passes_words_to="pytest"),
     Verb("diff", "what it changes against the step before", "workbook.diff:diff", "step"),
+    Verb(
+        "start", "make a copy of your own in my/, to build it yourself", "workbook.start:start", "step", options=(FROM,)
+    ),
+    Verb("try", "serve your copy", "workbook.run:try_out", "step", "run", (PORT, HOST)),
+    Verb("check", "check your copy, task by task", "workbook.check:check", "step", "tests", options=(QUICK, JSON)),
+    Verb("watch", "check it at every save", "workbook.watch:watch", "step", "tests"),
+    Verb("hint", "where to look, what is missing, the lines", "workbook.hint:hint", "step", "tests"),
+    Verb("compare", "your copy beside the finished step", "workbook.compare:compare", "step"),
+    Verb("reset", "put your copy aside, and begin again", "workbook.start:reset", "step", options=(FROM, BACK)),
     Verb(
         "carry",
         "take an edit of it through the later steps",
@@ -85,7 +98,17 @@ VERBS = (
         is_for_maintainers=True,
     ),
     Verb("help", "this page", "workbook.about:help_page", "whole"),
+    Verb("progress", "all steps and tasks at a glance", "workbook.progress:progress", "whole", "tests"),
     Verb("lint", "check the style of the code", "workbook.checks:lint", "whole", "tests"),
+    Verb(
+        "prove",
+        "prove the checks: starting points, other right solutions, mistakes by name",
+        "workbook.checks:prove",
+        "whole",
+        "tests",
+        passes_words_to="pytest",
+        is_for_maintainers=True,
+    ),
     Verb(
         "bench",
         "measure the steps under load",

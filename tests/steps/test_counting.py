@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from asgiref.sync import ThreadSensitiveContext
 
-from tests.support.client import ProcessClient
+from tests.support.client import PATIENCE, ProcessClient
 from tests.support.recorder import ENDED
 from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
@@ -27,15 +27,18 @@ async def test_it_counts(connect, last):
 
 
 @check("process", **COUNT)
+@pytest.mark.unhurried
 async def test_sixty_is_the_most(connect, settings):
     """60 is the highest number that is counted to."""
     settings.COUNT_INTERVAL = 0
     client = await connect()
     await client.send("60")
-    await client.expect(*(str(number) for number in range(1, 61)))
+    async with asyncio.timeout(PATIENCE):
+        await client.expect(*(str(number) for number in range(1, 61)))
 
 
 @check("process", **COUNT)
+@pytest.mark.unhurried
 async def test_it_takes_its_time(connect, settings):
     """From one number to the next COUNT_INTERVAL seconds pass."""
     settings.COUNT_INTERVAL = 0.05
@@ -73,6 +76,7 @@ async def test_large_and_odd_frames_are_refused(connect):
 
 
 @check("process", **SYNC)
+@pytest.mark.unhurried
 async def test_sync_counters_take_turns(connect):
     """Three sync counters answer one after another: all sync consumers of a process share one thread."""
     heard = await count_together(connect, "2")
@@ -81,6 +85,7 @@ async def test_sync_counters_take_turns(connect):
 
 
 @check("process", gs3={"/ws/ac/count/": 4})
+@pytest.mark.unhurried
 async def test_async_counters_run_side_by_side(connect):
     """Three async counters count at the same time."""
     heard = await count_together(connect, "5")
@@ -102,6 +107,7 @@ async def test_a_sync_counter_keeps_async_consumers_waiting(new_client, connect,
 
 
 @check("process", **SYNC)
+@pytest.mark.unhurried
 async def test_a_context_of_its_own_gives_each_connection_a_thread(case, application, timeline):
     """The way out: inside a ThreadSensitiveContext a connection has a thread of its own."""
 

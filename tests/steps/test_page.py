@@ -1,5 +1,6 @@
 """The step's page, in a real Chromium: what a newcomer sees and does."""
 
+import itertools
 import re
 
 import pytest
@@ -11,8 +12,12 @@ from tests.tasks import EVERY_STEP, KEPT, check
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 ANSWERING = {"gs2": {"/ws/sc/": KEPT}, "gs3": {"/ws/ac/": KEPT}}
-CHATTING = {"gs4": {"/ws/sc/": KEPT, "/ws/ac/": KEPT}}
-ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP}
+CHATTING = {step: {"/ws/sc/": KEPT, "/ws/ac/": KEPT} for step in ("gs4", "gs5")}
+ASYNC_ONLY = {"gs6": {"/ws/ac/lobby/": KEPT}}
+GENERIC = {"gs7": {f"/ws/{via}/lobby/": KEPT for via in ("wsc", "awsc", "jwc", "ajwc")}}
+# What does not depend on the consumer is checked with one.
+ONE_GENERIC = {"gs7": {"/ws/wsc/lobby/": KEPT}}
+ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP} | ASYNC_ONLY | ONE_GENERIC
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
 # The contrast of an element's text with what is behind it, by the formula of WCAG 2.
@@ -30,6 +35,15 @@ CONTRAST = """
   return (a + 0.05) / (b + 0.05);
 }
 """
+
+
+async def expect_contrast(locator):
+    """Assert that the text of each element that can be seen stands out from its ground."""
+    visible = "all.filter((element) => element.checkVisibility() && element.textContent.trim())"
+    contrasts = await locator.evaluate_all(f"(all) => {visible}.map((e) => [({CONTRAST})(e), e.textContent])")
+    assert len(contrasts) > 5
+    for contrast, text in contrasts:
+        assert contrast >= 4.5, f"{text!r} has a contrast of {contrast:.1f} to 1"
 
 
 class Panel:
@@ -149,7 +163,14 @@ async def test_two_tabs_are_apart(page, panel, case):
     await other.expect_last("received", "text", "Message from server: still here")
 
 
-@check(gs2={"/ws/sc/": KEPT}, gs3={"/ws/ac/": KEPT}, gs4={"/ws/ac/": KEPT})
+@check(
+    gs2={"/ws/sc/": KEPT},
+    gs3={"/ws/ac/": KEPT},
+    gs4={"/ws/ac/": KEPT},
+    gs5={"/ws/ac/": KEPT},
+    gs7={"/ws/ajwc/lobby/": KEPT},
+    **ASYNC_ONLY,
+)
 async def test_the_server_is_stopped_and_started(browser, project, case):
     """When the server goes the page says so, and when it is back it connects again."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
@@ -193,18 +214,13 @@ async def test_the_page_measures_events_in_turn(page):
 
 
 @check("wire", **ALL)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 380])
-async def test_it_can_be_read(page, width, scheme):
+async def test_it_can_be_read(page):
     """Wide and narrow, light and dark: nothing runs out of the page, and every text stands out from its ground."""
-    await page.set_viewport_size({"width": width, "height": 800})
-    await page.emulate_media(color_scheme=scheme)
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    texts = [e for e in await page.locator("h1, h2, p, label, button:enabled, .words").all() if await e.is_visible()]
-    assert len(texts) > 5
-    for element in texts:
-        contrast = await element.evaluate(CONTRAST)
-        assert contrast >= 4.5, f"{await element.text_content()!r} has a contrast of {contrast:.1f} to 1"
+    for width, scheme in itertools.product((1200, 380), ("light", "dark")):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, f"{width} px is too narrow for it"
+        await expect_contrast(page.locator("h1, h2, p, label, button:enabled, .words"))
 
 
 @check("wire", **ALL)
@@ -212,8 +228,9 @@ async def test_it_can_be_used_without_a_mouse(page, panel):
     """Every button and field has a name and can be reached by Tab; a screen reader is told the state."""
     usable = "button:enabled, input:enabled"
     controls = await page.locator(usable).count()
+    links = await page.locator("a").count()
     reached = set()
-    for _ in range(2 * controls):
+    for _ in range(2 * controls + links):
         await page.keyboard.press("Tab")
         reached.add(
             await page.evaluate(f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)")
@@ -225,7 +242,7 @@ async def test_it_can_be_used_without_a_mouse(page, panel):
     await expect(panel.state.locator("[role=status]")).not_to_be_empty()
 
 
-@check("wire", gs1={"/ws/sc/": KEPT}, **ANSWERING, **CHATTING)
+@check("wire", gs1={"/ws/sc/": KEPT}, **ANSWERING, **CHATTING, **ASYNC_ONLY, **ONE_GENERIC)
 @pytest.mark.parametrize(
     ("origin", "socket_origin"),
     [("http://workbook.test:8123", "ws://workbook.test:8123"), ("https://workbook.test", "wss://workbook.test")],

@@ -7,18 +7,23 @@ import pytest
 from tests.support.chat import Member
 from tests.support.client import WireClient
 from tests.support.server import COMMANDS, TROUBLE
-from tests.tasks import EVERY_STEP, KEPT, check
+from tests.support.visitor import visitor_of
+from tests.tasks import EVERY_STEP, KEPT, WITH_USERS, check
 
 # The routes that answer, those that refuse what is no number, and those that lead to a chat.
 ANSWERING = {"gs2": ["/ws/sc/"], "gs3": ["/ws/sc/", "/ws/ac/"]}
 COUNTING = {"gs2": ["/ws/sc/count/"], "gs3": ["/ws/sc/count/", "/ws/ac/count/"]}
-CHATTING = {"gs4": ["/ws/sc/Caf%C3%A9%20a%2Fb/", "/ws/ac/Caf%C3%A9%20a%2Fb/"]}
+CHATTING = {step: ["/ws/sc/Caf%C3%A9%20a%2Fb/", "/ws/ac/Caf%C3%A9%20a%2Fb/"] for step in ("gs4", "gs5")} | {
+    "gs6": ["/ws/ac/Caf%C3%A9%20a%2Fb/"] * 2,
+    "gs7": ["/ws/wsc/Caf%C3%A9%20a%2Fb/", "/ws/ajwc/Caf%C3%A9%20a%2Fb/"],
+}
 
 
 @check(**dict.fromkeys(EVERY_STEP, KEPT))
 @pytest.mark.parametrize("kind", COMMANDS)
-async def test_it_runs_alone(case, servers, timeline, kind):
+async def test_it_runs_alone(case, servers, migration, timeline, kind):
     """Copied to an empty folder it runs under runserver, and without DEBUG under daphne, uvicorn and hypercorn."""
+    migration.wait(timeout=20)
     with servers[kind] as server:
         timeline.follow(lambda: [(at, "log", line) for at, line in server.lines])
         expect_page(server)
@@ -28,7 +33,7 @@ async def test_it_runs_alone(case, servers, timeline, kind):
             await expect_refusal(server, path, timeline)
         if case.step in CHATTING:
             expect_page(server, "/chat/Caf%C3%A9%20a%2Fb/")
-            await expect_chat(server, CHATTING[case.step], timeline)
+            await expect_chat(server, CHATTING[case.step], timeline, case.step in WITH_USERS)
         if case.step == "gs1":
             await expect_silence(server, timeline)
         if kind == "runserver":
@@ -67,8 +72,13 @@ async def expect_refusal(server, path, timeline):
     await client.leave()
 
 
-async def expect_chat(server, paths, timeline):
-    members = [Member(WireClient(server, path, timeline)) for path in paths]
+async def expect_chat(server, paths, timeline, with_users):
+    members = []
+    for path in paths:
+        visitor = visitor_of(server)
+        if with_users:
+            await visitor.sign_up()
+        members.append(Member(WireClient(server, path, timeline, cookie=visitor.cookie)))
     for member in members:
         assert (await member.enter())["group"] == "Café a/b"
     await members[0].say("hello")

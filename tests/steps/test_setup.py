@@ -3,11 +3,15 @@
 import asyncio
 import json
 import runpy
+import subprocess
+import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.support.client import Refused
+from tests.support.server import own_environment
+from tests.support.waiting import wait_until
 from tests.tasks import EVERY_STEP, KEPT, check
 
 
@@ -16,13 +20,13 @@ def every_step(gs1):
     return {step: gs1 if step == "gs1" else KEPT for step in EVERY_STEP}
 
 
-UNROUTED = {step: {"/ws/nowhere/": task} for step, task in every_step(3).items()}
+UNROUTED = {step: {"/ws/nowhere/": task} for step, task in every_step(2).items()}
 
 
 @check(**every_step(1))
 def test_daphne_comes_first(settings):
     """ "daphne" is the first of INSTALLED_APPS, so that its runserver wins."""
-    assert settings.INSTALLED_APPS[0] == "daphne"
+    assert settings.INSTALLED_APPS[0] == "daphne", f"the first of them is {settings.INSTALLED_APPS[0]!r}"
 
 
 @check(**every_step(1))
@@ -59,8 +63,22 @@ async def test_an_unrouted_path_is_not_found(new_client):
     """A WebSocket path without a route is refused in Channels' own words."""
     client = new_client()
     await client.start()
-    with pytest.raises(ValueError, match=r"No route found for path 'ws/nowhere/'\."):
+    with pytest.raises(ValueError) as refused:  # noqa: PT011  (its words are looked at below)
         await client.ended()
+    assert str(refused.value) == "No route found for path 'ws/nowhere/'.", f"refused in other words: {refused.value}"
+
+
+@check("process", gs1={"/ws/sc/": 3})
+async def test_the_route_leads_to_a_consumer(new_client, timeline):
+    """ws/sc/ leads to a consumer, which gets the event websocket.connect and goes on."""
+    client = new_client()
+    await client.start()
+    await wait_until(lambda: timeline.texts("consumer"), "anybody to be there on ws/sc/")
+    if client.communicator.future.done():
+        await client.ended()
+    # What leads to no consumer ends without having asked for an event.
+    assert timeline.texts("consumer")[0].startswith("← {'type': 'websocket.connect'"), timeline.texts("consumer")
+    assert not client.communicator.future.done(), "the consumer has ended before its client left"
 
 
 @check("wire", **UNROUTED)
@@ -79,7 +97,7 @@ def load_settings(case, project, monkeypatch):
     """A function that loads the settings file afresh, with the given environment variables only."""
 
     def load_settings(**variables):
-        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS"):
+        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -112,3 +130,57 @@ def test_the_environment_is_heard(load_settings):
     assert settings["DEBUG"] is False
     assert settings["SECRET_KEY"] == "long and random"
     assert settings["ALLOWED_HOSTS"] == ["chat.example.org", "example.org"]
+
+
+# What the lessons say that production needs.
+PRODUCTION = {
+    "DEBUG": "0",
+    "SECRET_KEY": "made of fifty characters or more, drawn at random in truth",
+    "ALLOWED_HOSTS": "chat.example.org",
+}
+
+
+@check(gs4=KEPT, gs5=KEPT, gs6=KEPT, gs7=KEPT)
+def test_it_is_ready_for_production(project):
+    """In the environment that the lesson names for production, `manage.py check --deploy` finds nothing to say."""
+    command = [sys.executable, "-W", "error", "manage.py", "check", "--deploy", "--fail-level=DEBUG"]
+    result = subprocess.run(
+        command, cwd=project, env=own_environment(**PRODUCTION), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "no issues" in result.stdout
+
+
+@check(gs5=KEPT, gs6=KEPT, gs7=KEPT)
+def test_cookies_go_over_https_only(load_settings):
+    """Without DEBUG the admin's cookies go over HTTPS only; on a laptop, which has none, they go over HTTP."""
+    cookies = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
+    production, laptop = load_settings(**PRODUCTION), load_settings()
+    assert [production[name] for name in cookies] == [True, True]
+    assert not any(laptop.get(name) for name in cookies)
+
+
+@check(gs5=9, gs6=KEPT, gs7=KEPT)
+def test_without_database_url_it_is_sqlite(load_settings, project):
+    """Without DATABASE_URL the data is in an SQLite file in the project's folder."""
+    database = load_settings()["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.sqlite3"
+    assert str(database["NAME"]) == str(project / "db.sqlite3")
+
+
+@check(gs5=9, gs6=KEPT, gs7=KEPT)
+def test_database_url_is_heard(load_settings):
+    """DATABASE_URL names another database, PostgreSQL for instance."""
+    database = load_settings(DATABASE_URL="postgresql://ann:se%2Fcret@db.example.org:5433/chat")["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    parts = {name: str(database[name]) for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")}
+    assert list(parts.values()) == ["ann", "se/cret", "db.example.org", "5433", "chat"]
+
+
+@check(gs5=9, gs6=KEPT, gs7=KEPT)
+@pytest.mark.parametrize("url", ["db.example.org:5432/chat", "postgresql://ann:secret@db:port/chat", "nonsense"])
+def test_a_broken_database_url_gets_a_sentence(load_settings, url):
+    """A DATABASE_URL that is none stops the project with a sentence that names it, and shows no password."""
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL") as refused:
+        load_settings(DATABASE_URL=url)
+    assert "secret" not in str(refused.value)

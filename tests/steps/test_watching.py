@@ -1,41 +1,52 @@
 """gs1: a consumer that prints what arrives, and answers nothing."""
 
+import pytest
+
+from tests.support.client import PATIENCE
 from tests.support.waiting import wait_until
 from tests.tasks import check
 
 
-@check("process", gs1={"/ws/sc/": 4})
-async def test_each_event_is_printed(new_client, capsys):
-    """websocket.connect, websocket.receive and websocket.disconnect are printed as they arrive."""
+@pytest.fixture
+def expect_print(capsys):
+    """A coroutine function that waits until a text was printed; a consumer that fails meanwhile fails the check."""
     printed = ""
 
-    async def expect_print(name):
-        nonlocal printed
-
+    async def expect_print(client, text):
         def is_printed():
             nonlocal printed
             printed += capsys.readouterr().out
-            return name in printed
+            return text in printed
 
-        await wait_until(is_printed, f"{name} to be printed")
+        consumer = client.communicator.future
+        await wait_until(lambda: is_printed() or consumer.done(), f"{text} to be printed", within=PATIENCE)
+        if not is_printed():
+            await client.ended()
+            raise AssertionError(f"the consumer ended, and {text} was not printed")
 
-    client = new_client()
-    await client.start()
-    await expect_print("websocket.connect")
-    await client.send("hello")
-    await expect_print("websocket.receive")
-    await client.leave()
-    await expect_print("websocket.disconnect")
+    return expect_print
 
 
 @check("process", gs1={"/ws/sc/": 4})
-async def test_nothing_is_answered(new_client):
+async def test_each_event_is_printed(new_client, expect_print):
+    """websocket.connect, websocket.receive and websocket.disconnect are printed as they arrive."""
+    client = new_client()
+    await client.start()
+    await expect_print(client, "websocket.connect")
+    await client.send("hello")
+    await expect_print(client, "websocket.receive")
+    await client.leave()
+    await expect_print(client, "websocket.disconnect")
+
+
+@check("process", gs1={"/ws/sc/": 4})
+async def test_nothing_is_answered(new_client, expect_print):
     """Nobody answers the handshake yet: that is gs2's lesson."""
     client = new_client()
     await client.start()
     await client.send("hello")
     await client.leave()
-    await client.ended()
+    await expect_print(client, "websocket.disconnect")
     assert client.communicator.output_queue.empty(), "the consumer sent something"
 
 

@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.support.timeline import shorten
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -44,6 +46,42 @@ async def open_browser(path):
         browser = await playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *as_root])
         yield browser
         await browser.close()
+
+
+# A socket that never gets as far as a handshake is not reported by the browser, so the page itself tells.
+TELL_SOCKETS = """
+  const NativeWebSocket = window.WebSocket;
+  window.WebSocket = class WebSocket extends NativeWebSocket {
+    constructor(...words) { super(...words); console.debug(`WebSocket ${this.url}`); }
+  };
+"""
+
+
+async def watch(page, timeline):
+    """Tell the timeline what the page does: addresses, sockets and their frames, the console. Returns its errors."""
+    errors = []
+
+    def tell(text):
+        timeline.add("browser", shorten(text))
+
+    def on_error(error):
+        errors.append(str(error))
+        tell(f"script error: {error}")
+
+    def on_console(message):
+        tell(message.text if message.type == "debug" else f"{message.type}: {message.text}")
+
+    def on_socket(socket):
+        socket.on("framesent", lambda frame: tell(f"→ {shorten(frame)}"))
+        socket.on("framereceived", lambda frame: tell(f"← {shorten(frame)}"))
+
+    page.on("pageerror", on_error)
+    page.on("console", on_console)
+    page.on("requestfailed", lambda request: tell(f"failed: {request.url}"))
+    page.on("framenavigated", lambda frame: tell(f"page {frame.url}"))
+    page.on("websocket", on_socket)
+    await page.add_init_script(TELL_SOCKETS)
+    return errors
 
 
 def expect(locator):

@@ -9,10 +9,11 @@ BY_THE_WAY = {"join", "leave", "history", "users", "typing"}
 
 
 class Member:
-    """A client in a room. `name` is the one that its welcome gave it."""
+    """A client in a room. `name` is the one that its welcome gave it; `user` the Visitor whose it is, if any."""
 
-    def __init__(self, client):
+    def __init__(self, client, user=None):
         self.client = client
+        self.user = user
         self.name = None
 
     async def enter(self):
@@ -39,6 +40,12 @@ class Member:
         assert isinstance(decoded, dict), f"expected a JSON object, got {shorten(frame)}"
         return decoded
 
+    async def news(self):
+        """Return the next frame that is no list of users."""
+        while (frame := await self.next())["event"] == "users":
+            pass
+        return frame
+
     async def hear(self, event, **fields):
         """Return the next frame, which is an `event` with these fields; only what comes BY_THE_WAY is passed over."""
         frame = await self.next()
@@ -62,6 +69,8 @@ class Member:
             await self.client.receive()
 
     async def hears_only(self, msg="is that all?"):
-        """Assert that nothing was left unheard: the next thing that counts is our own `msg`."""
+        """Assert that nothing was left unheard: the next thing that counts is our own `msg`, or its refusal."""
         await self.say(msg)
+        if self.name is None:
+            return await self.hear_error("login_required")
         await self.hear("message", msg=msg, **{"from": self.name})

@@ -2,12 +2,19 @@
 
 import asyncio
 import contextlib
+import os
 
+from tests.support.idle import first_of
 from tests.support.recorder import ENDED, record
 from tests.support.timeline import read_events, shorten
 from tests.support.waiting import wait_until
 
-PATIENCE = 5.0  # seconds that an answer may take; daphne looks at its applications only once a second
+# Seconds that an answer may take; daphne looks at its applications only once a second.
+PATIENCE = float(os.environ.get("WORKBOOK_PATIENCE", 5.0))
+
+
+# The origin that a page of the server itself has.
+OWN = object()
 
 
 class Refused(Exception):
@@ -29,9 +36,17 @@ class Closed(Exception):
 class Client:
     """What both ways in have in common. A subclass brings open, send_frame, next_frame, leave and vanish."""
 
-    def __init__(self, path, timeline):
+    def __init__(self, path, timeline, cookie=None, origin=OWN, subprotocols=None):
+        """`cookie` and `origin` are headers of the handshake; None for none, and OWN for the server's own origin.
+
+        `subprotocols` is the list of those which are offered; `subprotocol` is then the one that was chosen.
+        """
         self.path = path
         self.timeline = timeline
+        self.cookie = cookie
+        self.origin = origin
+        self.subprotocols = subprotocols
+        self.subprotocol = None
 
     async def connect(self):
         """Open the connection; raise Refused, or TimeoutError when nobody answers the handshake."""
@@ -43,7 +58,7 @@ class Client:
             self.timeline.add("client", f"← {refused}")
             raise
         except TimeoutError:
-            self.timeline.add("client", f"  nobody answered the handshake in {PATIENCE:g} s")
+            self.timeline.add("client", "  nobody answered the handshake")
             raise
         self.timeline.add("client", "← open")
         return self
@@ -62,7 +77,7 @@ class Client:
             self.timeline.add("client", f"← close {closed.code}")
             raise
         except TimeoutError:
-            self.timeline.add("client", f"  no frame came in {PATIENCE:g} s")
+            self.timeline.add("client", "  no frame came")
             raise
         self.timeline.add("client", f"← {shorten(frame)}")
         return frame
@@ -94,15 +109,22 @@ class Client:
 class ProcessClient(Client):
     """Talks to the ASGI application itself: exact and fast, with the consumer's exception at hand."""
 
-    def __init__(self, application, path, timeline):
-        super().__init__(path, timeline)
-        self.application = record(application, lambda scope, text: timeline.add("consumer", text))
+    def __init__(self, application, path, timeline, **headers):
+        super().__init__(path, timeline, **headers)
+        self.application = record(
+            application, lambda scope, text: timeline.add("consumer", text), timeline.failures.append
+        )
 
     async def start(self):
         """Send websocket.connect and wait for no answer."""
         from channels.testing import WebsocketCommunicator
 
-        self.communicator = WebsocketCommunicator(self.application, self.path)
+        headers = {"Origin": "http://localhost" if self.origin is OWN else self.origin, "Cookie": self.cookie}
+        given = [(name.lower().encode(), value.encode()) for name, value in headers.items() if value is not None]
+        self.communicator = WebsocketCommunicator(
+            self.application, self.path, headers=given, subprotocols=self.subprotocols
+        )
+        self.timeline.consumers.append(self.communicator.future)
         await self.communicator.send_input({"type": "websocket.connect"})
 
     async def open(self):
@@ -111,13 +133,15 @@ class ProcessClient(Client):
         if event["type"] == "websocket.close":
             raise Refused
         assert event["type"] == "websocket.accept", f"expected websocket.accept, the consumer sent {event}"
+        self.subprotocol = event.get("subprotocol")
 
     async def output(self):
         """Return the consumer's next event; raise its exception when it has failed."""
         consumer = self.communicator.future
         queue = asyncio.ensure_future(self.communicator.output_queue.get())
         try:
-            await asyncio.wait([queue, consumer], return_when=asyncio.FIRST_COMPLETED)
+            if not await first_of(queue, consumer, within=PATIENCE + 1):  # the limit is our caller's
+                raise TimeoutError
             if not queue.done():
                 await consumer
                 raise AssertionError("the consumer has ended without a word")
@@ -148,25 +172,32 @@ class ProcessClient(Client):
     async def ended(self):
         """Wait until the consumer has ended; raise its exception, or AssertionError when it goes on."""
         consumer = self.communicator.future
-        done, _ = await asyncio.wait([consumer], timeout=PATIENCE)
-        assert done, f"the consumer was still there {PATIENCE:g} s after its client had left"
+        done = await first_of(consumer, within=PATIENCE)
+        assert done, "the consumer was still there after its client had left"
         await consumer
 
     async def discard(self):
         """End the consumer, whatever state it is in."""
+        from asgiref.sync import sync_to_async
+
         consumer = self.communicator.future
         consumer.cancel()
         # Its failure was the check's business; here it only has to be gone.
         await asyncio.wait([consumer])
         consumer.cancelled() or consumer.exception()
+        # A sync handler that is at work cannot be cancelled. It must end before its event loop does: otherwise it waits
+        # for ever, in the one thread that all sync consumers of this process share. One that never ends is left alone.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await sync_to_async(bool)()
 
 
 class WireClient(Client):
     """Talks to a server through a socket, as a browser does."""
 
-    def __init__(self, server, path, timeline, events=None):
+    def __init__(self, server, path, timeline, events=None, **headers):
         """`events` is the file that the server's recorder writes, when it has one."""
-        super().__init__(path, timeline)
+        super().__init__(path, timeline, **headers)
         self.server = server
         self.events = events
         self.websocket = None
@@ -184,10 +215,21 @@ class WireClient(Client):
 
         try:
             self.websocket = await connect(
-                self.server.url(self.path), max_size=None, open_timeout=None, ping_interval=None, close_timeout=PATIENCE
+                self.server.url(self.path),
+                origin=self.server.url("", "http") if self.origin is OWN else self.origin,
+                additional_headers={"Cookie": self.cookie} if self.cookie else None,
+                subprotocols=self.subprotocols,
+                max_size=None,
+                # Otherwise what was not read yet would keep the answer to a close frame from being read.
+                max_queue=None,
+                open_timeout=None,
+                ping_interval=None,
+                close_timeout=PATIENCE,
+                proxy=None,
             )
         except InvalidStatus as error:
             raise Refused(error.response.status_code) from None
+        self.subprotocol = self.websocket.subprotocol
         self.port = self.websocket.local_address[1]
         if self.events:
             self.timeline.follow(lambda: read_events(self.events, self.port))

@@ -1,17 +1,24 @@
-"""Plain `pytest`: each step in a pytest process of its own, two at a time, one summary, one exit status.
+"""Plain `pytest`: the tests of each step in pytest processes of their own, one summary, one exit status.
 
 The first process collects everything, so that -k, -m, -x, paths and node ids mean what they always mean. Then it hands
-the chosen tests of each step to a child (`pytest --step gsN`), and passes on the child's reports as if the tests
-had run here. A child writes its reports to a file, a line of JSON each.
+the chosen tests to children, each with a share of one step's tests (`pytest --step gsN`), and passes on the children's
+reports as if the tests had run here. A child writes its reports to a file, a line of JSON each.
+
+A test waits about as much as it computes, so there is one child more at once than there are cores. The longest shares
+come first.
 """
 
 import json
+import math
+import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,9 +26,16 @@ import pytest
 from tests.tasks import case_of
 
 OPTION = "--report-to"
-AT_A_TIME = 2
+AT_A_TIME = (os.cpu_count() or 1) + 1
 PAUSE = 0.02  # seconds between two looks at a child's file
-WORKBOOK = "workbook"  # the group of the tests that belong to no step
+PATIENCE = 15  # seconds that a child has to end its servers when it is stopped
+WORKBOOK = "workbook"  # stands for a step where tests belong to none
+
+# Seconds that a test takes, more or less, by what it needs: "own" is nothing, or servers of its own.
+SECONDS = {"own": 0.5, "process": 0.03, "wire": 0.1, "redis": 0.15, "postgres": 0.15, "browser": 1.0, WORKBOOK: 0.25}
+# A share is about as long as this: shorter ones would not pay for the start of a child and of the servers it needs.
+# It is long enough, too, for the tests that wait until time has passed.
+SHARE_SECONDS = 30
 
 
 class Reporter:
@@ -45,12 +59,13 @@ class Conductor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
-        groups = group_by_step(session.items)
-        if session.config.option.collectonly or session.testsfailed or set(groups) <= {WORKBOOK}:
+        shares = in_shares(session.items)
+        a_few_of_the_workbook = len(shares) <= 1 and all(share.step == WORKBOOK for share in shares)
+        if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
             return None
         news = queue.Queue()
         with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder:
-            waiting = [Child(session.config, Path(folder), *group, news) for group in groups.items()]
+            waiting = [Child(session.config, Path(folder), share, news) for share in shares]
             conduct(session, waiting, news)
         return True
 
@@ -72,29 +87,103 @@ def conduct(session, waiting, news):
                 raise session.Failed(session.shouldfail)
     finally:
         for child in running:
-            child.kill()
+            child.interrupt()
+        for child in running:
+            child.end()
 
 
-def group_by_step(items):
-    """Return {step or WORKBOOK: its items}; the workbook's own, which take longest, come first."""
+@dataclass
+class Share:
+    """Tests for one child: `items` of `step`, or of the workbook."""
+
+    step: str
+    items: list
+    seconds: float = 0.0
+
+    def add(self, items):
+        self.items += items
+        self.seconds += sum(map(seconds_of, items))
+
+
+def in_shares(items):
+    """Return the Shares that `items` make, the longest first."""
+    shares = [share for step, own in grouped(items, step_of) for share in shares_of(step, own)]
+    return sorted(shares, key=lambda share: -share.seconds)
+
+
+def shares_of(step, items):
+    """Return the Shares of one step; its patient tests are in the longest one, whose other tests pass the time."""
+    patient = [item for item in items if item.get_closest_marker("patient")]
+    shares = list(by_need(step, [item for item in items if item not in patient]))
+    if patient:
+        longest = max(shares, key=lambda share: share.seconds, default=Share(step, []))
+        shares = [longest, *(share for share in shares if share is not longest)]
+        longest.add(patient)
+        longest.seconds = max(longest.seconds, SHARE_SECONDS)
+    return shares
+
+
+def by_need(step, items):
+    """Yield Shares of `items`: what needs the same servers is together, the many that need a browser in parts."""
+    share = Share(step, [])
+    for kind, alike in grouped(sorted(items, key=lambda item: list(SECONDS).index(kind_of(item))), kind_of):
+        if kind in ("browser", WORKBOOK):
+            yield from in_parts(step, alike)
+            continue
+        if share.items and share.seconds + sum(map(seconds_of, alike)) > SHARE_SECONDS:
+            yield share
+            share = Share(step, [])
+        share.add(alike)
+    if share.items:
+        yield share
+
+
+def in_parts(step, items):
+    """Yield Shares of these items, which are alike, none longer than SHARE_SECONDS."""
+    parts = math.ceil(sum(map(seconds_of, items)) / SHARE_SECONDS)
+    for n in range(parts):
+        share = Share(step, [])
+        share.add(items[len(items) * n // parts : len(items) * (n + 1) // parts])
+        yield share
+
+
+def grouped(items, key):
+    """Return (value of key, the items that have it) in the order in which the values first appear."""
     groups = {}
     for item in items:
-        case = case_of(item)
-        groups.setdefault(case.step if case else WORKBOOK, []).append(item)
-    return dict(sorted(groups.items(), key=lambda group: group[0] != WORKBOOK))
+        groups.setdefault(key(item), []).append(item)
+    return groups.items()
+
+
+def step_of(item):
+    case = case_of(item)
+    return case.step if case else WORKBOOK
+
+
+def kind_of(item):
+    """Return what the test needs, a key of SECONDS."""
+    case = case_of(item)
+    if case is None:
+        return WORKBOOK
+    return "browser" if item.get_closest_marker("browser") else case.way or "own"
+
+
+def seconds_of(item):
+    return SECONDS[kind_of(item)]
 
 
 class Child:
-    """One pytest process for the tests of one step. It puts (itself, report) into `news`, and (itself, None) last."""
+    """One pytest process for a Share. It puts (itself, report) into `news`, and (itself, None) last."""
 
-    def __init__(self, config, folder, step, items, news):
+    def __init__(self, config, folder, share, news):
         self.config = config
-        self.step = step
-        self.items = {item.nodeid: item for item in items}
+        self.step = share.step
+        self.items = {item.nodeid: item for item in share.items}
         self.news = news
-        self.chosen = folder / f"{step}.chosen"
-        self.reports = folder / f"{step}.reports"
-        self.output = folder / f"{step}.output"
+        name = f"{share.step}-{id(share)}"
+        self.chosen = folder / f"{name}.chosen"
+        self.reports = folder / f"{name}.reports"
+        self.output = folder / f"{name}.output"
 
     def start(self):
         self.chosen.write_text("\n".join(self.items), encoding="utf-8")
@@ -158,9 +247,23 @@ class Child:
             report = pytest.TestReport(item.nodeid, item.location, {}, "failed", story, "call")
             item.ihook.pytest_runtest_logreport(report=report)
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+    def interrupt(self):
+        """Ask it to end as Ctrl-C does, so that it ends its servers too."""
+        self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+
+    def end(self):
+        """Wait for its end after `interrupt`, but not for ever."""
+        try:
+            self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def shared_folder(config):
+    """Return the folder that a child shares with the others, None in a process that is no child."""
+    address = config.getoption(OPTION)
+    return address and Path(address).parent
 
 
 def install(config):

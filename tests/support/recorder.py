@@ -10,13 +10,11 @@ import json
 import os
 import time
 
-from tests.support.timeline import shorten
-
-ENDED = "the consumer has ended"
+from tests.support.timeline import ENDED, shorten
 
 
-def record(application, tell):
-    """Return `application` wrapped; each WebSocket event is told by `tell(scope, text)`."""
+def record(application, tell, failed=lambda error: None):
+    """Return `application` wrapped; each WebSocket event is told by `tell(scope, text)`, its exception by `failed`."""
 
     async def recorded(scope, receive, send):
         if scope["type"] != "websocket":
@@ -35,6 +33,7 @@ def record(application, tell):
             return await application(scope, recorded_receive, recorded_send)
         except Exception as error:
             tell(scope, f"! {type(error).__name__}: {shorten(str(error))}")
+            failed(error)
             raise
         finally:
             tell(scope, ENDED)

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -73,6 +74,10 @@ class Redis:
     def groups(self):
         """Return the names of the keys that hold a channel layer's groups."""
         return {word for word in self.ask("KEYS *:group:*").split() if b":group:" in word}
+
+    def freeze(self):
+        """Let it answer nobody any more, and keep its connections; `stop` ends it in this state too."""
+        self.process.send_signal(signal.SIGSTOP)
 
     def stop(self):
         """Kill it, as a power cut would: it has nothing to save."""

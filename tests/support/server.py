@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from tests.support.waiting import wait_for, wait_until
 
@@ -22,9 +24,13 @@ COMMANDS = {
     "uvicorn": "-m uvicorn --host 127.0.0.1 --port {port} {application}",
     "hypercorn": "-m hypercorn --bind 127.0.0.1:{port} {application}",
 }
+# The server of several processes, for the steps that can use it.
+WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
 # What no server may ever print, unless a check says that it has to.
 TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Exception in|never retrieved|ResourceWarning")
+
+SQLITE_FILE = "db.sqlite3"
 
 
 def free_port():
@@ -36,27 +42,82 @@ def free_port():
 
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
-    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "PORT", "HOST", "REDIS_URL")
+    settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "REDIS_URL", "DATABASE_URL", "PORT", "HOST")
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def sqlite_url(folder):
+    """Return the DATABASE_URL of the SQLite file in `folder`."""
+    return f"sqlite:///{folder / SQLITE_FILE}"
+
+
+class Database:
+    """A database that `manage.py migrate` is making for a project; `wait` waits until it is there."""
+
+    def __init__(self, project, url, folder):
+        """Begin to make it. `folder` is for the log."""
+        self.url = url
+        self.log = folder / "migrate.log"
+        with self.log.open("w") as log:
+            self.migration = subprocess.Popen(
+                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                cwd=project,
+                env=own_environment(DATABASE_URL=url),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self):
+        status = self.migration.wait(timeout=30)
+        assert status == 0, f"`manage.py migrate` failed:\n{self.log.read_text(encoding='utf-8')}"
+
+
+class SqliteDatabase:
+    """An SQLite file in `folder`, as Database makes one: the copy of an original that is made once for a project."""
+
+    originals: ClassVar = {}  # by project: the Database that is copied, and its file
+
+    def __init__(self, project, folder):
+        self.url = sqlite_url(folder)
+        self.file = folder / SQLITE_FILE
+        if project not in self.originals:
+            original = folder / "original"
+            original.mkdir()
+            self.originals[project] = Database(project, sqlite_url(original), original), original / SQLITE_FILE
+        self.original, self.original_file = self.originals[project]
+
+    def wait(self):
+        self.original.wait()
+        if not self.file.exists():
+            shutil.copyfile(self.original_file, self.file)
+
+
+# The database of each project folder, for servers that are given none.
+DATABASES = {}
 
 
 class Server:
     """One server. `with` waits until it answers, and ends it; `lines` holds (time, line) of all that it printed."""
 
-    def __init__(self, project, kind="daphne", application=None, **environment):
-        """Start `kind` (a key of COMMANDS) in the folder `project`, serving `application` (dotted path:name)."""
+    def __init__(self, project, kind="daphne", application=None, database=None, **environment):
+        """Start `kind` (a key of COMMANDS or WORKERS) in the folder `project`, serving `application` (module:name)."""
         self.project = Path(project)
         self.kind = kind
         self.application = application
-        self.environment = own_environment(**environment)
+        self.database = database or DATABASES.get(self.project)
+        if self.database:
+            environment["DATABASE_URL"] = self.database.url
+        # Python says by itself nothing of a ResourceWarning. (daphne hides all warnings; the other servers do not.)
+        self.environment = own_environment(PYTHONWARNINGS="default", **environment)
         self.port = free_port()
         self.start()
 
     def start(self):
         """Start the process; `wait` waits until it answers."""
         self.lines = []
-        command = COMMANDS[self.kind].format(port=self.port, application=self.application)
+        command = (COMMANDS | WORKERS)[self.kind].format(port=self.port, application=self.application)
         self.process = subprocess.Popen(
             [sys.executable, *command.split()],
             cwd=self.project,
@@ -72,6 +133,8 @@ class Server:
 
     def wait(self):
         """Wait until it answers; raise AssertionError with its output when it does not."""
+        if self.database:
+            self.database.wait()
         try:
             wait_for(self._is_ready, f"{self.kind} to answer on port {self.port}", within=20)
         except AssertionError as error:
@@ -93,9 +156,13 @@ class Server:
 
     def get(self, path):
         """Return (status, headers, body as bytes) of a GET."""
+        return self.request("GET", path)
+
+    def request(self, method, path, headers=(), body=None):
+        """Return (status, headers, body as bytes) of the answer to an HTTP request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             return response.status, response.headers, response.read()
         finally:
@@ -130,6 +197,13 @@ class Server:
             self.reader.join(timeout=5)
             self.process.stdout.close()
         return self.process.returncode
+
+    def kill(self):
+        """End the process as a power cut would; `start` starts it again on the same port."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(timeout=5)
+        self.process.stdout.close()
 
     def __enter__(self):
         self.wait()

@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+ENDED = "the consumer has ended"
 LONGEST_PAYLOAD = 80  # characters of one entry's text; a 1 MiB frame is not for reading
 
 
@@ -17,6 +18,9 @@ class Timeline:
     def __init__(self):
         self.entries = []
         self.sources = []
+        # In process: the exceptions with which consumers ended, and the tasks that they run in.
+        self.failures = []
+        self.consumers = []
         self.began = time.time()
 
     def add(self, lane, text, at=None):
@@ -50,11 +54,23 @@ def shorten(value):
 
 def read_events(path, port):
     """Yield timeline entries of the connection from client port `port` out of the recorder's file."""
-    # What stands after the last line feed is still being written.
-    *lines, _ = Path(path).read_text(encoding="utf-8").split("\n")
-    for line in lines:
-        # Most lines are of other connections: looking is quicker than decoding.
-        if f" {port}, " in line:
-            at, client_port, text = json.loads(line)
-            if client_port == port:
-                yield at, "consumer", text
+    # Most lines are of other connections: looking is quicker than decoding.
+    for at, client_port, text in map(json.loads, filter(lambda line: f" {port}, " in line, lines_of(path))):
+        if client_port == port:
+            yield at, "consumer", text
+
+
+def lines_of(path):
+    """Return the whole lines of the recorder's file: what stands after the last line feed is still being written."""
+    return Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def read_all_events(path):
+    """Yield (Unix time, client port, text) of every event in the recorder's file."""
+    yield from map(json.loads, lines_of(path))
+
+
+def open_consumers(path, since=0.0):
+    """Return how many connections have begun since the Unix time `since` and not ended, by the recorder's file."""
+    last_of_each = {port: text for at, port, text in read_all_events(path) if at >= since}
+    return sum(text != ENDED for text in last_of_each.values())

@@ -8,7 +8,7 @@ import pytest
 from tests.tasks import TASKS, case_of
 
 PROJECT = pytest.StashKey[Path]()
-FAILED_TASKS = pytest.StashKey[set]()
+FAILED_TASKS = pytest.StashKey["FailedTasks"]()
 
 
 def cannot_check(reason):
@@ -18,18 +18,39 @@ def cannot_check(reason):
     pytest.skip(reason)
 
 
+class FailedTasks:
+    """The tasks that failed; where several processes check a step, empty files in `folder` tell them to each other."""
+
+    def __init__(self, folder=None):
+        self.names = set()
+        self.folder = folder
+
+    def add(self, step, number):
+        name = f"{step}.{number}.failed"
+        self.names.add(name)
+        if self.folder:
+            (self.folder / name).touch()
+
+    def __contains__(self, task):
+        name = "{}.{}.failed".format(*task)
+        return name in self.names or bool(self.folder and (self.folder / name).exists())
+
+
 class Verdicts:
     """A pytest plugin: skips what hangs on a failed task, shows task and timeline of a failure, counts in three."""
 
-    def __init__(self, config):
-        config.stash[FAILED_TASKS] = set()
+    def __init__(self, config, folder=None):
+        config.stash[FAILED_TASKS] = FailedTasks(folder)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
         case = case_of(item)
-        after = case and case.task and case.task.after
-        if after and (case.step, after) in item.config.stash[FAILED_TASKS]:
-            pytest.skip(f"task {after} comes first: {TASKS[case.step][after].title}")
+        task = case and case.task
+        # A task may hang on one that hangs on another.
+        while task and task.after:
+            after, task = task.after, TASKS[case.step][task.after]
+            if (case.step, after) in item.config.stash[FAILED_TASKS]:
+                pytest.skip(f"task {after} comes first: {task.title}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
@@ -37,7 +58,7 @@ class Verdicts:
         case = case_of(item)
         if report.failed and case:
             if case.number:
-                item.config.stash[FAILED_TASKS].add((case.step, case.number))
+                item.config.stash[FAILED_TASKS].add(case.step, case.number)
                 report.sections.insert(0, ("task", f"{case.step} · task {case.number} · {case.task.title}"))
             report.sections.insert(0, ("promise", item.function.__doc__ or item.name))
             timeline = item.funcargs.get("timeline")

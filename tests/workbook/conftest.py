@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.proof import ask, checker, finished  # noqa: F401
 from workbook import environment
 from workbook.network import try_to_bind
 from workbook.pythons import marker_path
@@ -115,7 +116,19 @@ class Workbook:
 @pytest.fixture(autouse=True)
 def called_by_nobody(monkeypatch):
     """What the Makefile or a shell said to the call that runs the tests is not meant for the code under test."""
-    for name in ("WORKBOOK_FACE", "MAKEFLAGS", "MAKELEVEL", "ARGS", "PORT", "HOST", "SINCE"):
+    for name in (
+        "WORKBOOK_FACE",
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "ARGS",
+        "PORT",
+        "HOST",
+        "SINCE",
+        "FROM",
+        "BACK",
+        "QUICK",
+        "JSON",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from websockets.sync.client import connect
@@ -173,8 +174,9 @@ def test_a_port_for_administrators(monkeypatch):
         return port
 
     monkeypatch.setattr(network, "try_to_bind", not_permitted)
+    call = SimpleNamespace(verb=SimpleNamespace(name="run"), step=SimpleNamespace(name="gs1"))
     with pytest.raises(network.Refusal, match=r"^Port 80 needs an administrator: .* gs1 run --port 1024\.$"):
-        network.refuse_if_unusable("127.0.0.1", 80, "gs1")
+        network.refuse_if_unusable("127.0.0.1", 80, call)
 
 
 BROKEN = {

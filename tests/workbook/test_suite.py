@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from tests.support import processes
 from tests.support.server import ROOT, own_environment
+from tests.support.verdicts import FailedTasks
+from tests.support.waiting import wait_for
+from tests.tasks import Case
 
 # A suite of three small checks for two steps, driven by files that a test writes beside it.
 SAMPLE = '''
@@ -16,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_for
 from tests.tasks import check
 
 HERE = Path(__file__).parent
@@ -25,14 +31,26 @@ def told(name):
     return (HERE / name).exists()
 
 
+def ran(step):
+    return told("ran") and step in (HERE / "ran").read_text()
+
+
+@pytest.fixture
+def tidy(case):
+    yield
+    (HERE / f"tidied-{case.step}").touch()
+
+
 @check(gs1=1, gs2=1)
-def test_first(case, timeline):
+def test_first(case, timeline, tidy):
     """The first promise."""
     with (HERE / "ran").open("a") as file:
         file.write(f"{case.step} {os.getpid()} {os.environ['DJANGO_SETTINGS_MODULE']}\\n")
     timeline.add("client", "→ hello")
     if told(f"die-{case.step}"):
         os._exit(7)
+    if told("wait-gs2"):
+        wait_for(lambda: case.step == "gs1" and ran("gs2"), "the end", within=40)
     assert not told(f"fail-{case.step}"), "this step was told to fail"
 
 
@@ -66,24 +84,29 @@ def sample_root(tmp_path_factory):
 def suite(sample_root):
     """A function that runs pytest in the sample; keywords are environment variables."""
     steps = sample_root / "tests/steps"
-    for path in [*steps.glob("fail-*"), *steps.glob("die-*"), *steps.glob("ran")]:
+    for path in (path for kind in ("fail-*", "die-*", "wait-*", "tidied-*", "ran") for path in steps.glob(kind)):
         path.unlink()
 
-    def suite(*arguments, told=(), **environment):
+    def start(*arguments, told=(), **environment):
         for name in told:
             (steps / name).touch()
-        environment = own_environment() | {"CI": ""} | environment
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
             cwd=sample_root,
-            env=environment,
-            capture_output=True,
+            env=own_environment() | {"CI": ""} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
 
+    def suite(*arguments, **more):
+        process = start(*arguments, **more)
+        stdout, stderr = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    suite.start = start
     suite.ran = lambda: [line.split() for line in (steps / "ran").read_text().splitlines()]
+    suite.tidied = lambda step: (steps / f"tidied-{step}").exists()
     return suite
 
 
@@ -135,6 +158,71 @@ def test_x_stops_at_the_first_failure(suite):
     result = suite("-x", *NO_BROWSER, told=["fail-gs1", "fail-gs2"])
     assert result.returncode == 1
     assert "stopping after 1 failures" in result.stdout
+
+
+def test_x_lets_the_other_processes_tidy_up(suite):
+    result = suite("-x", *NO_BROWSER, told=["fail-gs1", "wait-gs2"])
+    assert "stopping after 1 failures" in result.stdout
+    assert suite.tidied("gs2")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no Ctrl-C to send")
+def test_ctrl_c_lets_all_processes_tidy_up(suite):
+    process = suite.start(*NO_BROWSER, told=["wait-gs2"])
+    wait_for(lambda: suite.tidied("gs1") and len(suite.ran()) == 2, "gs2 to wait", within=40)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in stdout
+    assert suite.tidied("gs2")
+
+
+class Item:
+    """A collected test, as far as shares look at it: with a case, unless it is of the workbook, and marks."""
+
+    def __init__(self, step=None, way=None, *marks):
+        self.marks = marks
+        if step:
+            self.callspec = type("CallSpec", (), {"params": {"case": Case(step, way=way)}})
+
+    def get_closest_marker(self, name):
+        return name if name in self.marks else None
+
+
+def test_each_test_is_in_one_share_with_others_of_its_step():
+    ways = (None, "process", "wire", "redis", "postgres")
+    items = [Item(step, way) for step in ("gs1", "gs2") for way in ways for _ in range(150)]
+    items += [Item("gs2", "wire", "browser") for _ in range(60)] + [Item() for _ in range(300)]
+    shares = processes.in_shares(items)
+    shared = [item for share in shares for item in share.items]
+    assert len(shared) == len(items)
+    assert {id(item) for item in shared} == {id(item) for item in items}
+    for share in shares:
+        assert {processes.step_of(item) for item in share.items} == {share.step}
+        assert len({item.marks for item in share.items}) == 1
+    assert len([share for share in shares if share.items[0].marks]) > 1
+    assert len([share for share in shares if share.step == processes.WORKBOOK]) > 1
+
+
+def test_the_share_that_waits_longest_comes_first():
+    items = [*(Item("gs1", "wire") for _ in range(100)), Item("gs2", None, "patient"), Item("gs3", "process")]
+    assert [share.step for share in processes.in_shares(items)] == ["gs2", "gs1", "gs3"]
+
+
+def test_a_few_checks_of_a_step_are_one_share():
+    items = [Item("gs2", way) for way in (None, "process", "wire", "redis") for _ in range(10)]
+    assert len(processes.in_shares(items)) == 1
+
+
+def test_a_failed_task_is_known_to_the_other_processes_of_its_step(tmp_path):
+    here, there, elsewhere = FailedTasks(tmp_path), FailedTasks(tmp_path), FailedTasks()
+    for tasks in (here, elsewhere):
+        tasks.add("gs2", 1)
+    assert ("gs2", 1) in here
+    assert ("gs2", 1) in there
+    assert ("gs2", 1) in elsewhere
+    assert ("gs2", 2) not in there
+    assert ("gs1", 1) not in there
 
 
 def test_a_test_process_that_dies_is_a_failure(suite):

@@ -1,0 +1,37 @@
+import logging
+
+from django import db
+from redis.exceptions import RedisError
+
+# The standard has 1013 for this, but daphne sends only 1000 and what is from 3000 to 4999.
+TRY_AGAIN_LATER = 4013
+
+logger = logging.getLogger(__name__)
+
+
+class SurviveLosses:
+    """Around an ASGI application: a client, Redis or database that is gone is no reason for a traceback."""
+
+    def __init__(self, application):
+        self.application = application
+
+    async def __call__(self, scope, receive, send):
+        accepted = False
+
+        async def send_if_there(event):
+            nonlocal accepted
+            accepted = accepted or event["type"] == "websocket.accept"
+            try:
+                await send(event)
+            except (OSError, RuntimeError) as error:
+                # The client has just gone. The next event is websocket.disconnect, and the consumer leaves its groups.
+                logger.debug("Nobody is there for %s: %s", event["type"], error)
+
+        try:
+            await self.application(scope, receive, send_if_there)
+        except (RedisError, db.Error) as error:
+            logger.warning("The channel layer or the database failed, so a connection ends: %s", error)
+            if not accepted:
+                # A close before the accept would be an HTTP 403, and the code would be lost.
+                await send_if_there({"type": "websocket.accept"})
+            await send_if_there({"type": "websocket.close", "code": TRY_AGAIN_LATER})

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from . import consumers
+
+websocket_urlpatterns = [
+    path("ws/sc/", consumers.ChatConsumer.as_asgi()),
+    path("ws/sc/<path:group>/", consumers.ChatConsumer.as_asgi()),
+    path("ws/ac/", consumers.AsyncChatConsumer.as_asgi()),
+    path("ws/ac/<path:group>/", consumers.AsyncChatConsumer.as_asgi()),
+]
+
+channel_patterns = {
+    "announcer": consumers.AnnounceConsumer.as_asgi(),
+    "forgetter": consumers.ForgetConsumer.as_asgi(),
+}

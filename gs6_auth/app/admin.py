@@ -1,0 +1,18 @@
+from django.contrib import admin
+
+from .models import Message, Room
+
+
+@admin.register(Room)
+class RoomAdmin(admin.ModelAdmin):
+    list_display = ("name", "private")
+    list_filter = ("private",)
+    filter_horizontal = ("members",)
+
+
+@admin.register(Message)
+class MessageAdmin(admin.ModelAdmin):
+    list_display = ("at", "room", "sender", "text")
+    list_filter = ("room",)
+    list_select_related = ("room",)
+    readonly_fields = ("at",)

@@ -1,0 +1,15 @@
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from . import events, views
+
+urlpatterns = [
+    path("", views.index),
+    path("chat/", views.rooms),
+    path("chat/<path:group>/", views.room),
+    path("events/", events.events),
+    path("ticket/", views.ticket),
+    path("accounts/signup/", views.SignUpView.as_view()),
+    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True)),
+    path("accounts/logout/", LogoutView.as_view()),
+]

@@ -1,0 +1,223 @@
+"""Mistakes in consumers: the handshake, handlers, events that are sent."""
+
+import ast
+import difflib
+import re
+
+from tests.mistakes.clues import BARE, SYNC, called, calls, where
+from tests.mistakes.recognisers import RECOGNISERS, recognises
+
+SENDABLE = {"websocket.accept", "websocket.send", "websocket.close"}
+GENERIC_ONLY = "accept|close|send_json|encode_json"
+TYPE = re.compile(r"'type': '([^']*)'")
+
+
+@recognises("no-accept")
+def no_accept(clues):
+    """Nobody answered the handshake, nothing failed, and the handler of a consumer that does send sends no accept."""
+    if (
+        not clues.nobody_answered_the_handshake
+        or clues.sent
+        or own_exceptions(clues)
+        or clues.waiting
+        or clues.warnings
+    ):
+        return None
+    for name, consumer in clues.suspects().items():
+        handler = consumer["methods"].get("websocket_connect") or consumer["methods"].get("connect")
+        if handler is None or accepts(clues, name, handler):
+            continue
+        if any(True for _, _, _, tree in clues.methods({name: consumer}) for _ in calls(tree, "send", "accept")):
+            return {"consumer": name, "where": where(handler)}
+    return None
+
+
+def accepts(clues, name, handler, seen=()):
+    """Whether a method, or one that it calls on self, accepts the handshake."""
+    tree = clues.function_at(handler["file"], handler["line"])
+    if tree is None:
+        return True
+    if any(isinstance(node, ast.Constant) and node.value == "websocket.accept" for node in ast.walk(tree)):
+        return True
+    if any(calls(tree, "accept")):
+        return True
+    methods = clues.consumers[name]["methods"]
+    inner = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} & set(methods) - set(seen)
+    return any(accepts(clues, name, methods[other], (*seen, other)) for other in inner)
+
+
+def own_exceptions(clues):
+    """The exceptions in which a line of the learner's stands."""
+    return [error for error in clues.exceptions if any(frame["inside"] for frame in error["frames"])]
+
+
+@recognises("no-stopconsumer")
+def no_stop_consumer(clues):
+    """The consumer stayed after its client, is not busy, and nothing in its class raises StopConsumer."""
+    stayed = re.search(r"consumer (was still there|to end after its client)|took too long to shut down", clues.message)
+    if not stayed or clues.waiting or own_exceptions(clues):
+        return None
+    for name, consumer in clues.suspects().items():
+        handler = consumer["methods"].get("websocket_disconnect")
+        if consumer["family"] not in BARE or handler is None:
+            continue
+        raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
+        if not raised:
+            return {"consumer": name, "where": where(handler)}
+    return None
+
+
+def raises(tree, name):
+    """Yield the `raise name` and `raise name()` in a syntax tree."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if name in (getattr(error, "id", None), getattr(error, "attr", None)):
+                yield node
+
+
+@recognises("no-handler")
+def no_handler(clues):
+    """An event arrived for which the consumer has no method."""
+    raised = clues.raised("ValueError", r"^No handler for message type (\S+)$")
+    # A type that the client sent is another mistake: client-chooses-type.
+    if not raised or any(text.startswith("→") and raised[1] in text for text in clues.lane("client")):
+        return None
+    wanted = raised[1].replace(".", "_")
+    methods = [name for consumer in clues.suspects().values() for name in consumer["methods"]]
+    near = difflib.get_close_matches(wanted, methods, 1, 0.75)
+    hint = f" It has `{near[0]}`: is that the one?" if near else ""
+    consumer = " or ".join(clues.suspects()) or "the consumer"
+    return {"type": raised[1], "wanted": wanted, "hint": hint, "consumer": consumer}
+
+
+@recognises("send-string")
+def send_string(clues):
+    """Something was sent that is no dict, or send got what only a generic consumer's takes."""
+    if raised := clues.raised("TypeError", r"\bsend\(\) (got an unexpected keyword|takes 2 positional)"):
+        return {"what": "more than one dict", "where": raised.where} if raised.own else None
+    for event in clues.sent:
+        if not event.startswith("{"):
+            return {"what": f"`{event[:40]}`", "where": first_send(clues)}
+    return None
+
+
+def first_send(clues):
+    """Where the learner's consumer sends what is no dict, as far as the code shows it."""
+    for _, _, method, tree in clues.methods(clues.suspects()):
+        for call in calls(tree, "send"):
+            if not call.args or not isinstance(call.args[0], ast.Dict):
+                return f"{method['file']}, line {call.lineno}"
+    return "websocket_receive"
+
+
+@recognises("bare-consumer-accept")
+def bare_consumer_accept(clues):
+    """A method of the generic consumers was called on a bare one."""
+    raised = clues.raised("AttributeError", rf"^'(\w+)' object has no attribute '({GENERIC_ONLY})'")
+    knows_no_json = raised and raised[2].endswith("_json") and "Json" not in clues.family_of(raised[1])
+    if raised and (clues.family_of(raised[1]) in BARE or (knows_no_json and clues.family_of(raised[1]))):
+        return {"consumer": raised[1], "method": raised[2], "family": clues.family_of(raised[1]), "where": raised.where}
+    return None
+
+
+@recognises("send-before-accept")
+def send_before_accept(clues):
+    """The first event that was sent is no accept, but a frame."""
+    first = TYPE.search(clues.first_sent)
+    refused = clues.raised("ValueError", "Socket has not been accepted, so cannot send over it")
+    if (first and first[1] == "websocket.send") or refused:
+        overridden = [
+            name
+            for name, consumer in clues.suspects().items()
+            if consumer["family"] not in BARE and "websocket_connect" in consumer["methods"]
+        ]
+        return None if overridden else {"where": refused.where if refused and refused.own else handshake_of(clues)}
+    return None
+
+
+def handshake_of(clues):
+    for consumer in clues.suspects().values():
+        for name in ("websocket_connect", "connect"):
+            if name in consumer["methods"]:
+                return where(consumer["methods"][name])
+    return "the handler of websocket.connect"
+
+
+@recognises("close-before-accept")
+def close_before_accept(clues):
+    """The first event that was sent is a close."""
+    first = TYPE.search(clues.first_sent)
+    if first and first[1] == "websocket.close" and "refused" in clues.message:
+        return {"where": handshake_of(clues)}
+    return None
+
+
+@recognises("no-type-key")
+def no_type_key(clues):
+    """An event without "type" was sent, to the client or to the layer."""
+    if raised := clues.raised("ValueError", "Incoming message has no 'type' attribute"):
+        return {"to": "the channel layer", "type": '"room.frame"'} if not raised.is_in_own_line else None
+    if clues.raised("KeyError", r"^'type'$"):
+        for event in clues.sent:
+            if event.startswith("{") and "'type'" not in event:
+                return {"to": f"the client, `{event}`", "type": '"websocket.send"'}
+    return None
+
+
+@recognises("unknown-send-type")
+def unknown_send_type(clues):
+    """An event was sent whose type no client knows."""
+    for event in clues.sent:
+        match = TYPE.search(event)
+        if match and match[1] not in SENDABLE and not match[1].startswith("websocket.http."):
+            if RECOGNISERS["type-collides"](clues) is not None:
+                return None
+            accepted = any("'websocket.accept'" in earlier for earlier in clues.sent)
+            return {"type": match[1], "near": "websocket.send" if accepted else "websocket.accept"}
+    return None
+
+
+@recognises("bad-close-code")
+def bad_close_code(clues):
+    """A close with a code that no application may send."""
+    for event in clues.sent:
+        match = re.search(r"'websocket\.close'.*'code': (-?\d+)", event)
+        if match and not is_close_code(int(match[1])):
+            return {"code": match[1]}
+    if match := re.search(r"invalid close code (-?\d+)", clues.log):
+        return {"code": match[1]}
+    return None
+
+
+def is_close_code(code):
+    return code == 1000 or 3000 <= code <= 4999
+
+
+@recognises("text-or-bytes")
+def text_or_bytes(clues):
+    """A handler reads event["text"] of a binary frame, or event["bytes"] of a text."""
+    raised = clues.raised("KeyError", r"^'(text|bytes)'$")
+    if raised and raised.is_in_own_line and any("websocket.receive" in event for event in clues.arrived):
+        source = raised.own[-1]["source"]
+        if re.search(rf"""\[\s*["']{raised[1]}["']\s*\]""", source):
+            other = "bytes" if raised[1] == "text" else "text"
+            return {"key": raised[1], "other": other, "where": raised.where, "source": source}
+    return None
+
+
+@recognises("async-def-in-sync")
+def async_def_in_sync(clues):
+    """A handler of a sync consumer is an async def: its coroutine is made and thrown away."""
+    for warning in clues.warnings:
+        match = re.match(r"coroutine '(?:.*\.)?(\w+)\.(\w+)' was never awaited", warning["message"])
+        if match and clues.family_of(match[1]) in SYNC:
+            method = clues.consumers[match[1]]["methods"].get(match[2])
+            if method and method["is_async"]:
+                return {
+                    "consumer": match[1],
+                    "method": match[2],
+                    "where": where(method),
+                    "family": clues.family_of(match[1]),
+                }
+    return None

@@ -1,0 +1,303 @@
+"""Mistakes of order and time: coroutines, loops, blocking, what connections share."""
+
+import ast
+import re
+
+from tests.mistakes.clues import called, calls, where
+from tests.mistakes.recognise_consumers import own_exceptions
+from tests.mistakes.recognisers import recognises
+
+BLOCKING = {("time", "sleep"), ("requests", "get"), ("requests", "post"), ("urllib.request", "urlopen")}
+BLOCKING |= {("subprocess", "run"), ("httpx", "get"), ("httpx", "post")}
+NO_COROUTINE = r"object NoneType can't be used in 'await' expression|'NoneType' object can't be awaited"
+TASKS = ("create_task", "ensure_future", "start_soon")
+
+
+@recognises("never-awaited")
+def never_awaited(clues):
+    """A coroutine was made in an async def and thrown away, or used as if it were its result."""
+    for warning in clues.warnings:
+        match = re.match(r"coroutine '([\w.<>]+)' was never awaited", warning["message"])
+        if match and (frame := warning["frame"]) and is_async_at(clues, frame):
+            return {"source": frame["source"], "where": where(frame)}
+    raised = clues.raised("AttributeError", r"^'coroutine' object has no attribute") or clues.raised(
+        "TypeError", r"('coroutine' object is not|non-iterable coroutine object|Object of type coroutine is not)"
+    )
+    if raised and raised.own and is_async_at(clues, raised.own[-1]):
+        return {"source": raised.own[-1]["source"], "where": raised.where}
+    return None
+
+
+def is_async_at(clues, frame):
+    """Whether the line stands in an async def."""
+    return isinstance(clues.function_around(frame), ast.AsyncFunctionDef)
+
+
+@recognises("layer-without-async-to-sync")
+def layer_without_async_to_sync(clues):
+    """A method of the channel layer was called in a plain def: it made a coroutine that nobody awaits."""
+    for warning in clues.warnings:
+        frame = warning["frame"]
+        if frame and "never awaited" in warning["message"] and re.search(r"layer\.\w+\(", frame["source"]):
+            around = clues.function_around(frame)
+            if isinstance(around, ast.FunctionDef) and clues.family_around(frame) not in ("", *ASYNC):
+                return {"source": frame["source"], "where": where(frame)}
+    return None
+
+
+ASYNC = ("AsyncConsumer", "AsyncWebsocketConsumer", "AsyncJsonWebsocketConsumer")
+
+
+@recognises("sync-def-in-async")
+def sync_def_in_async(clues):
+    """A handler, or a method that is awaited, is a plain def in an async consumer."""
+    for warning in clues.warnings:
+        # In a plain def of an async consumer nothing can be awaited.
+        frame = warning["frame"]
+        around = clues.function_around(frame) if frame else None
+        if isinstance(around, ast.FunctionDef) and (family := clues.family_around(frame)) in ASYNC:
+            consumer = clues.innermost_around(frame, ast.ClassDef).name
+            place = f"{frame['file']}, line {around.lineno}"
+            return {"consumer": consumer, "method": around.name, "where": place, "family": family}
+    raised = clues.raised("TypeError", NO_COROUTINE)
+    if not raised:
+        return None
+    wanted = re.findall(r"await self\.(\w+)\(", raised.own[-1]["source"]) if raised.is_in_own_line else None
+    for consumer, name, method, _ in clues.methods(clues.suspects()):
+        is_plain = not method["is_async"] and not method["is_wrapped"]
+        if (
+            is_plain
+            and clues.family_of(consumer) in ASYNC
+            and (name in wanted if wanted is not None else is_handler(name))
+        ):
+            return {"consumer": consumer, "method": name, "where": where(method), "family": clues.family_of(consumer)}
+    return None
+
+
+def is_handler(name):
+    return not name.startswith("_") and ("_" in name or name in ("connect", "receive", "disconnect"))
+
+
+@recognises("asyncio-run")
+def asyncio_run(clues):
+    """A second event loop was to be run inside the one that runs."""
+    raised = clues.raised("RuntimeError", r"cannot be called from a running event loop|loop is (already )?running")
+    return {"source": raised.own[-1]["source"], "where": raised.where} if raised and raised.own else None
+
+
+@recognises("async-to-sync-in-loop")
+def async_to_sync_in_loop(clues):
+    """async_to_sync was called in async code."""
+    raised = clues.raised("RuntimeError", "You cannot use AsyncToSync in the same thread as an async event loop")
+    return {"source": raised.own[-1]["source"], "where": raised.where} if raised and raised.own else None
+
+
+@recognises("blocking-call")
+def blocking_call(clues):
+    """A blocking call stands in an async def of the consumer in question, and nothing failed with an exception."""
+    if own_exceptions(clues) or clues.warnings:
+        return None
+    for _, _, method, tree in clues.methods(clues.suspects()):
+        if isinstance(tree, ast.AsyncFunctionDef):
+            for call in direct_calls(tree):
+                if (full := full_name(clues, method["file"], call)) in BLOCKING:
+                    return {"call": ".".join(full), "where": f"{method['file']}, line {call.lineno}"}
+    return None
+
+
+def direct_calls(tree):
+    """Yield the calls of a function that are made in it, not in functions that are defined in it."""
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call):
+            yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+
+
+def full_name(clues, file, call):
+    """Return (module, name) of what is called, by the file's imports."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return ast.unparse(function.value), function.attr
+    for node in ast.walk(clues.sources[file]):
+        if isinstance(node, ast.ImportFrom) and isinstance(function, ast.Name):
+            for name in node.names:
+                if (name.asname or name.name) == function.id:
+                    return node.module, name.name
+    return None, called(call)
+
+
+@recognises("endless-loop")
+def endless_loop(clues):
+    """A handler of an async consumer does not return, because it loops; nothing runs in a task of its own."""
+    for frame in clues.waiting:
+        function = clues.function_around(frame)
+        if isinstance(function, ast.AsyncFunctionDef) and loop_around(function, frame["line"]):
+            return {"method": function.name, "where": where(frame)}
+    if not re.search(r"stop|still there|handshake", f"{clues.check} {clues.message}") or own_exceptions(clues):
+        return None
+    for name, consumer in clues.suspects().items():
+        trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
+        if consumer["family"] not in ASYNC or any(any(calls(tree, *TASKS)) for tree in trees.values()):
+            continue
+        for method, tree in trees.items():
+            if method in ("websocket_connect", "websocket_receive", "connect", "receive") and loops(tree, trees):
+                return {"method": method, "where": where(consumer["methods"][method])}
+    return None
+
+
+def loop_around(tree, line):
+    """Return the innermost loop in the syntax tree that holds this line."""
+    inside = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.While | ast.For | ast.AsyncFor) and node.lineno <= line <= node.end_lineno
+    ]
+    return inside[-1] if inside else None
+
+
+def loops(tree, trees, seen=()):
+    """Whether a method, or one that it awaits, sleeps in a loop."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.While | ast.For) and any(calls(node, "sleep")):
+            return True
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            name = called(node.value)
+            if name in trees and name not in seen and loops(trees[name], trees, (*seen, name)):
+                return True
+    return False
+
+
+@recognises("task-left")
+def task_left(clues):
+    """The consumer has made a task, and its disconnect handler cancels none."""
+    if not re.search(r"task is left|after the end", (clues.check or "").replace("_", " ")):
+        return None
+    for name, consumer in clues.suspects().items():
+        trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
+        handler = trees.get("websocket_disconnect") or trees.get("disconnect")
+        makes_tasks = any(any(calls(tree, *TASKS)) for tree in trees.values())
+        if handler and makes_tasks and not reaches(handler, trees, "cancel"):
+            return {"consumer": name, "where": where(consumer["methods"][handler.name])}
+    return None
+
+
+def reaches(tree, trees, wanted, seen=()):
+    """Whether a method, or one that it calls, calls a function or method of this name."""
+    names = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    if wanted in names:
+        return True
+    inner = names & set(trees) - set(seen)
+    return any(reaches(trees[name], trees, wanted, (*seen, name)) for name in inner)
+
+
+@recognises("shared-state")
+def shared_state(clues):
+    """What belongs to one connection is kept where all have it; it shows only with two clients at the same time."""
+    if own_exceptions(clues) or sum("handshake /" in text for text in clues.lane("client")) < 2:
+        return None
+    for route in clues.routes:
+        if route["kind"] == "instance" and route["consumer"] in clues.suspects():
+            return {"what": f"The route `{route['pattern']}` leads to one `{route['consumer']}` for all connections"}
+    for name, consumer in clues.suspects().items():
+        trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
+        for tree in trees.values():
+            if shared := kept_on_class(tree, name, set(consumer["shared"]) - assigned(trees)):
+                return {"what": f"`{shared}` belongs to the class `{name}`, so all its connections have the same one"}
+    return None
+
+
+def assigned(trees):
+    """The attributes that the methods assign on self: each connection then has its own."""
+    return {
+        node.attr
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+    }
+
+
+def kept_on_class(tree, name, shared):
+    """Return the attribute of the class that a method writes to, or None; `shared` are lists, dicts and sets on it."""
+    owners = (name, "type(self)", "self.__class__", "cls")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) in owners:
+            return node.attr
+        target = None
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            target = node.value
+        elif isinstance(node, ast.Call) and called(node) in ("append", "add", "update", "extend", "setdefault"):
+            target = getattr(node.func, "value", None)
+        if (
+            isinstance(target, ast.Attribute)
+            and ast.unparse(target.value) in ("self", *owners)
+            and target.attr in shared
+        ):
+            return target.attr
+    return None
+
+
+@recognises("hard-coded-interval")
+def hard_coded_interval(clues):
+    """A counter sleeps for a number of its own, not for COUNT_INTERVAL."""
+    if not re.search(r"count|sixty|time", clues.check or "") or own_exceptions(clues):
+        return None
+    for _, _, method, tree in clues.methods(clues.suspects()):
+        for call in calls(tree, "sleep"):
+            if call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value:
+                return {"source": ast.unparse(call), "where": f"{method['file']}, line {call.lineno}"}
+    return None
+
+
+@recognises("send-after-close")
+def send_after_close(clues):
+    """The consumer sent something after its close."""
+    one_client = sum("handshake /" in text for text in clues.lane("client")) == 1
+    closes = [at for at, event in enumerate(clues.sent) if "'websocket.close'" in event]
+    accepted = any("'websocket.accept'" in event for event in clues.sent)
+    # Who accepts after a close has gone on after a refusal.
+    if "'websocket.accept'" in " ".join(clues.sent[closes[0] :] if closes else ()):
+        return None
+    if one_client and accepted and closes and closes[0] < len(clues.sent) - 1:
+        return {"event": f"`{clues.sent[closes[0] + 1]}`"}
+    raised = clues.raised("Disconnected", "Attempt to send on a closed protocol")
+    return {"event": f"`{raised.own[-1]['source']}`"} if raised and raised.own else None
+
+
+@recognises("input-unchecked")
+def input_unchecked(clues):
+    """What a client may well send made a handler raise."""
+    patterns = {
+        "ValueError": r"^invalid literal for int\(\)|^could not convert string to float",
+        "JSONDecodeError": "",
+        "RecursionError": "",
+        "KeyError": r"^'(?!text'|bytes'|type')\w+'$",
+        "TypeError": r"indices must be integers|is not subscriptable|JSON object must be str.*not NoneType|int\(\) arg",
+        "AttributeError": r"^'(list|str|int|float|NoneType|bool)' object has no attribute '(get|items|keys)'",
+    }
+    for name, pattern in patterns.items():
+        raised = clues.raised(name, pattern)
+        if raised and raised.own and any("receive" in (frame["function"] or "") for frame in raised.own):
+            frame = raised.own[-1]
+            if name == "KeyError" and "url_route" in frame["source"]:
+                return None
+            sent = [text[2:] for text in clues.lane("client") if text.startswith("→ ") and "handshake" not in text]
+            return {"frame": sent[-1] if sent else "", "source": frame["source"], "where": where(frame), "error": name}
+    return None
+
+
+@recognises("message-too-large")
+def message_too_large(clues):
+    """daphne ended the connection over which more than 1 MiB went at once."""
+    raised = clues.raised("PayloadExceededError", r"with size (\d+) exceeding")
+    if raised:
+        return {"size": f"{int(raised[1]):,} bytes"}
+    sizes = [int(match[1].replace(",", "")) for text in clues.lane("client") if (match := SIZE.search(text))]
+    lost = any("close 1006" in text for text in clues.lane("client")) and not clues.raised("Exception")
+    return {"size": f"{max(sizes):,} characters"} if lost and max(sizes, default=0) > ONE_MIB else None
+
+
+ONE_MIB = 1024 * 1024
+SIZE = re.compile(r"\(([\d,]+) characters\)")

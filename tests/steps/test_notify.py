@@ -1,0 +1,121 @@
+"""gs7: `manage.py notify` reaches every user once: now, or when the user next connects."""
+
+import asyncio
+
+import pytest
+
+from tests.steps.test_layers import manage
+from tests.support.server import free_port
+from tests.tasks import check
+
+NOTIFY = {"gs7": {"/ws/wsc/": 7, "/ws/ajwc/": 7}}
+
+
+@pytest.fixture
+def run_notify(project, server, redis_server):
+    """A coroutine function that runs `notify` beside the server, and returns the finished process."""
+
+    async def run_notify(*words, **environment):
+        environment = {"DATABASE_URL": server.environment["DATABASE_URL"]} | environment
+        done = await asyncio.to_thread(manage, project, "notify", *words, **environment)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run_notify
+
+
+@pytest.fixture
+def notify(run_notify, redis_server):
+    """The same with the server's Redis; it must succeed."""
+
+    async def notify(*words):
+        done = await run_notify(*words, REDIS_URL=redis_server.url)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), "a command that has done something says what"
+
+    return notify
+
+
+@check("redis", **NOTIFY)
+async def test_everybody_is_notified(tab, notify, room):
+    """Who is connected gets it at once, in every room; who is not, with the next connection; nobody gets it twice."""
+    ann, bob, cid, guest = await tab("ann"), await tab("bob", f"{room} two"), await tab("cid"), await tab(None)
+    await cid.client.leave()
+    await cid.client.ended()
+    await notify("hello <all>")
+    for member in (ann, bob, guest):
+        await member.hear("notice", msg="hello <all>")
+    cid = await tab("cid")
+    await cid.hear("notice", msg="hello <all>")
+    for user in ("ann", "bob", "cid", None):
+        again = await tab(user)
+        await ann.tell("nothing before this")
+        await again.hear("message", msg="nothing before this")
+
+
+@check("redis", **NOTIFY)
+async def test_one_user_is_notified(tab, notify, room):
+    """With --user it is for that user alone, at once in every tab that is open, or with the next connection."""
+    ann, second, bob = await tab("ann"), await tab("ann", f"{room} two"), await tab("bob")
+    await notify("only for ann", "--user", ann.name)
+    for one in (ann, second):
+        await one.hear("notice", msg="only for ann")
+    for one in (ann, second):
+        await one.client.leave()
+        await one.client.ended()
+    await notify("for later", "--user", ann.name)
+    back = await tab("ann")
+    await back.hear("notice", msg="for later")
+    for one in (bob, back, await tab("ann"), await tab("bob")):
+        assert [frame for frame in await one.heard() if frame["event"] == "notice"] == []
+
+
+@check("redis", gs7={"/ws/ajwc/": 7})
+async def test_of_tabs_that_come_at_once_one_is_told(tab, notify):
+    """Of several tabs that connect in the same moment one gets what has waited; several notices come in their order."""
+    ann = await tab("ann")
+    await ann.client.leave()
+    await ann.client.ended()
+    for text in ("one", "two"):
+        await notify(text, "--user", ann.name)
+    tabs = await asyncio.gather(*(tab("ann") for _ in range(5)))
+    heard = [[frame["msg"] for frame in await one.heard() if frame["event"] == "notice"] for one in tabs]
+    assert sorted(text for texts in heard for text in texts) == ["one", "two"]
+    assert ["two", "one"] not in heard
+
+
+@check(gs7=7)
+def test_notify_in_memory_says_why_it_cannot(project):
+    """With the in-memory layer `notify` ends with status 1, and says that it needs Redis."""
+    done = manage(project, "notify", "hello")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "in-memory" in done.stderr
+    assert "REDIS_URL" in done.stderr
+
+
+@check("redis", gs7={"/ws/ajwc/": 7})
+async def test_notify_in_memory_keeps_nothing(tab, run_notify):
+    """What `notify` refuses to send it does not keep either: so trying again with Redis sends it once."""
+    ann = await tab("ann")
+    assert (await run_notify("not yet", "--user", ann.name)).returncode == 1
+    assert await (await tab("ann")).heard() == []
+
+
+@check("redis", gs7={"/ws/ajwc/": 7})
+async def test_notify_knows_its_users(run_notify, redis_server):
+    """An unknown user gets a sentence with the name in it, and status 1."""
+    done = await run_notify("hello", "--user", "nobody-here", REDIS_URL=redis_server.url)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "nobody-here" in done.stderr
+
+
+@check("redis", gs7={"/ws/ajwc/": 7})
+async def test_without_redis_a_notice_is_kept(tab, run_notify):
+    """When Redis does not answer, `notify` says so with status 1; the notice waits for its user."""
+    ann = await tab("ann")
+    done = await run_notify("late", "--user", ann.name, REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Redis" in done.stderr
+    await (await tab("ann")).hear("notice", msg="late")
+    assert await ann.heard() == []

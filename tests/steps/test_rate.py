@@ -1,0 +1,91 @@
+"""gs7: nobody says more than ten things in a second."""
+
+import asyncio
+from datetime import datetime
+from importlib import import_module
+
+import pytest
+
+from tests.tasks import GENERIC, check
+
+LIMIT = 10  # messages of one user in a second
+RATE = {"gs7": dict.fromkeys(GENERIC, 5)}
+
+
+@pytest.fixture(autouse=True)
+def the_limit_itself(settings, case):
+    """Elsewhere one may say more in a second than anybody can; here the step's own limit holds."""
+    settings.MESSAGES_PER_SECOND = import_module(f"{case.step}.settings").MESSAGES_PER_SECOND
+
+
+@check(gs7=5)
+def test_the_limit_is_ten(settings):
+    """The setting MESSAGES_PER_SECOND is 10."""
+    assert settings.MESSAGES_PER_SECOND == LIMIT
+
+
+@check("process", **RATE)
+async def test_more_than_ten_in_a_second_are_refused(tab):
+    """The eleventh message within a second gets slow_down; it is not stored, and nobody else hears of it."""
+    ann, bob = await tab("ann"), await tab("bob")
+    for number in range(LIMIT + 3):
+        await ann.say(f"message {number}")
+    # What the layer brings and what is answered at once overtake each other.
+    frames = [await ann.next_of("message", "error") for _ in range(LIMIT + 3)]
+    kept = [frame for frame in frames if frame["event"] == "message"]
+    assert [frame["msg"] for frame in kept] == [f"message {number}" for number in range(LIMIT)]
+    assert [frame["code"] for frame in frames if frame["event"] == "error"] == ["slow_down"] * 3
+    assert await bob.heard() == kept
+    assert (await tab("cid")).messages[:-1] == kept
+
+
+@check("process", **RATE)
+async def test_the_limit_is_of_the_user(tab, room):
+    """All tabs of a user count together, in all rooms; the others may go on."""
+    ann, bob = await tab("ann"), await tab("bob")
+    tabs = [ann, await tab("ann", f"{room} two"), await tab("ann", f"{room} three")]
+    for number in range(LIMIT):
+        await tabs[number % 3].tell(f"message {number}")
+    for one in tabs:
+        await one.say("too much")
+        await one.hear_error("slow_down")
+    assert len(await bob.heard()) == 4
+
+
+@check("process", **RATE)
+async def test_private_messages_count(tab):
+    """A private message is a message: the eleventh within a second gets slow_down."""
+    ann, bob = await tab("ann"), await tab("bob")
+    for number in range(LIMIT):
+        await ann.tell(f"message {number}", to=bob.name)
+    await ann.send({"msg": "too much", "to": bob.name})
+    await ann.hear_error("slow_down")
+    assert len(await bob.heard()) == LIMIT
+
+
+@check("process", **RATE)
+async def test_what_is_no_message_does_not_count(tab):
+    """Errors and typing are no messages."""
+    ann, bob = await tab("ann"), await tab("bob")
+    for _ in range(LIMIT + 1):
+        await ann.send("no JSON")
+        await ann.hear_error("bad_json")
+        await ann.send({"typing": True})
+    first = await ann.tell("the first message")
+    assert await bob.hear("message") == first
+
+
+@check("process", gs7={"/ws/wsc/": 5, "/ws/ajwc/": 5})
+async def test_a_second_later_one_may_speak_again(tab):
+    """What was refused does not count: a second after the first of ten one may speak again, however often one tried."""
+    ann = await tab("ann")
+    first = await ann.tell("the first")
+    for _ in range(LIMIT - 1):
+        await ann.tell("the next")
+    async with asyncio.timeout(3):
+        await ann.say("again")
+        while (frame := await ann.next())["event"] == "error":
+            await asyncio.sleep(0.05)
+            await ann.say("again")
+    waited = datetime.fromisoformat(frame["at"]) - datetime.fromisoformat(first["at"])
+    assert 1 <= waited.total_seconds() < 2

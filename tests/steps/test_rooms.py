@@ -1,0 +1,127 @@
+"""From gs5 on: the pages that show what is kept."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from html import escape
+from html.parser import HTMLParser
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.server import own_environment
+from tests.support.waiting import wait_until
+from tests.tasks import KEPT, check
+
+HTML = "<img src=x onerror=alert(1)> & \"quotes\" 'too'"
+
+
+class Links(HTMLParser):
+    """The links of a page: {text: (address, the text up to the next link)}."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = {}
+        self.address = self.text = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        assert tag != "img", "a room's name became HTML"
+        if tag == "a":
+            self.address, self.text = dict(attributes)["href"], None
+
+    def handle_data(self, data):
+        if self.address and self.text is None:
+            self.text = data
+            self.found[data] = (self.address, "")
+        elif self.address:
+            address, after = self.found[self.text]
+            self.found[self.text] = (address, after + data)
+
+
+@check("wire", "postgres", gs5={"/ws/ac/": 7}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@pytest.mark.parametrize("tail", ["", " é 🎉 a/b", HTML], ids=["plain", "odd", "html"])
+async def test_the_rooms_are_listed(server, join, room, tail):
+    """GET /chat/ lists the rooms as links, each with its number of messages; a name is never HTML."""
+    name = room + tail
+    assert name not in Links(server.get("/chat/")[2].decode()).found
+    ann = await join(name)
+    for number in range(3):
+        await ann.say(f"message {number}")
+        await ann.hear("message")
+    address, after = Links(server.get("/chat/")[2].decode()).found[name]
+    assert re.search(r"\b3\b", after), f"after the room's name stands {after!r}"
+    assert address == f"/chat/{quote(name, safe='')}/"
+    assert server.get(address)[0] == 200
+
+
+@pytest.fixture
+def admin(database, client, settings):
+    """A test client that is logged in as a superuser."""
+    from django.contrib.auth import get_user_model
+
+    settings.ALLOWED_HOSTS = ["*"]
+    users = get_user_model().objects
+    client.force_login(users.filter(username="ann").first() or users.create_superuser("ann"))
+    return client
+
+
+@check(gs5=8, gs6=KEPT, gs7=KEPT)
+def test_the_admin_asks_who_you_are(database, client):
+    """The admin's log-in page is there, and shows nothing before."""
+    assert client.get("/admin/login/").status_code == 200
+    assert client.get("/admin/").status_code == 302
+
+
+@check("process", gs5={"/ws/ac/": 8}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@pytest.mark.unhurried
+async def test_the_admin_shows_rooms_and_messages(admin, join, room):
+    """The admin shows the rooms and the messages."""
+    ann = await join(room)
+    await ann.say("said for the admin")
+    await ann.hear("message")
+    pages = await asyncio.to_thread(read_admin, admin)
+    assert any(room in page for page in pages), "no page of the admin shows the room"
+    assert any(escape("said for the admin") in page for page in pages), "no page of the admin shows the message"
+
+
+def read_admin(admin):
+    """Return the admin's lists of what the app keeps, and its first page for each."""
+    from django.db import connection
+
+    try:
+        index = admin.get("/admin/").content.decode()
+        addresses = set(re.findall(r'href="(/admin/app/\w+/)"', index))
+        assert addresses, "the admin knows nothing of the app"
+        return [admin.get(address).content.decode() for address in addresses]
+    finally:
+        connection.close()
+
+
+@check("redis", gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+async def test_the_worker_forgets_a_room(server, project, redis_server, join, room):
+    """`forget ROOM` lets the worker delete a room with all that was said in it, and no other."""
+    ann, bob = await join(), await join("another room")
+    for member in (ann, bob):
+        await member.say("hello")
+        await member.hear("message")
+    environment = own_environment(REDIS_URL=redis_server.url, DATABASE_URL=server.environment["DATABASE_URL"])
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "runworker", "forgetter"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        command = [sys.executable, "-W", "error", "manage.py", "forget", room]
+        subprocess.run(command, cwd=project, env=environment, check=True, timeout=20)
+        await wait_until(lambda: room not in server.get("/chat/")[2].decode(), "the room to be forgotten", within=15)
+    finally:
+        worker.kill()
+        printed = worker.communicate()[0]
+    assert "Traceback" not in printed
+    assert "another room" in server.get("/chat/")[2].decode()
+    await ann.hears_only()

@@ -1,0 +1,53 @@
+"""Whether anything is still going on in an event loop: if all wait for something to come in, no answer will."""
+
+import asyncio
+
+PAUSE = 0.04  # seconds between two looks
+LOOKS = 2  # so many more after the first at which nothing went on
+
+# Where a coroutine waits for what comes in (a queue), or for others that are looked at as well.
+WAITING = {("queues.py", "get"), ("tasks.py", "_wait")}
+
+
+async def first_of(*futures, within):
+    """Return those of futures that are done as soon as one is; none when nothing goes on any more.
+
+    within: seconds after which none is returned in any case.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    quiet = 0
+    while quiet <= LOOKS and loop.time() < deadline:
+        done, _ = await asyncio.wait(futures, timeout=PAUSE, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            return done
+        quiet = 0 if glance.is_anybody_busy(loop) else quiet + 1
+    return set()
+
+
+class Glance:
+    """Looks at all tasks, but not for each of a crowd that waits: what was seen a moment ago is still true."""
+
+    def __init__(self):
+        self.seen = None
+
+    def is_anybody_busy(self, loop):
+        """Return whether a task waits for anything else than for what comes in: a thread, a pause, a database."""
+        if self.seen is None or self.seen[0] is not loop or loop.time() - self.seen[1] > PAUSE / 2:
+            tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+            self.seen = (loop, loop.time(), any(map(is_busy, tasks)))
+        return self.seen[2]
+
+
+glance = Glance()
+
+
+def is_busy(task):
+    coroutine, innermost = task.get_coro(), None
+    while coroutine is not None:
+        innermost = getattr(coroutine, "cr_frame", None) or innermost
+        coroutine = getattr(coroutine, "cr_await", None)
+    if innermost is None:
+        return True
+    code = innermost.f_code
+    return (code.co_filename.replace("\\", "/").rpartition("/")[2], code.co_name) not in WAITING

@@ -1,0 +1,138 @@
+"""Somebody with a browser of their own, who keeps cookies and fills in forms; in process and on the wire alike."""
+
+import asyncio
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urlsplit
+
+PASSWORD = "only for this check"
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer to an HTTP request. `headers` is a list of (name in lower case, value)."""
+
+    status: int
+    headers: list
+    body: str
+
+    def header(self, name):
+        """Return the value of a header, or None."""
+        return dict(self.headers).get(name)
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Visitor:
+    """A visitor of the pages. `ask(method, path, headers, body)` is the way in: a coroutine function."""
+
+    def __init__(self, ask, origin):
+        self.ask = ask
+        self.origin = origin
+        self.name = None
+        self.cookies = {}
+        self.token = ""
+
+    @property
+    def cookie(self):
+        """The value of the header Cookie."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+    async def get(self, path):
+        return await self.request("GET", path)
+
+    async def post(self, path, **fields):
+        """Send a form, with the CSRF token of the page that was seen last."""
+        form = urlencode({"csrfmiddlewaretoken": self.token, **fields})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.origin}
+        return await self.request("POST", path, headers, form)
+
+    async def request(self, method, path, headers=(), body=""):
+        """Return the Response; cookies that it sets are kept, over HTTP the secure ones too."""
+        headers = dict(headers) | ({"Cookie": self.cookie} if self.cookies else {})
+        response = await self.ask(method, path, headers, body)
+        for name, value in response.headers:
+            if name == "set-cookie":
+                self.keep(SimpleCookie(value))
+        if token := TOKEN.search(response.body):
+            self.token = token[1]
+        return response
+
+    def keep(self, cookies):
+        for name, cookie in cookies.items():
+            self.cookies[name] = cookie.value
+            if not cookie.value or cookie["max-age"] == "0":
+                del self.cookies[name]
+
+    async def sign_up(self, name=None, query=""):
+        """Make a new user, and be logged in as that; return the Response."""
+        self.name = name or f"user-{uuid.uuid4().hex[:8]}"
+        await self.get(f"/accounts/signup/{query}")
+        fields = {"username": self.name, "password1": PASSWORD, "password2": PASSWORD}
+        response = await self.post(f"/accounts/signup/{query}", **fields)
+        assert response.status == 302, f"signing up {self.name!r} got HTTP {response.status}:\n{response.body}"
+        return response
+
+    async def log_in(self, name, password=PASSWORD, query=""):
+        """Log in as a user who has signed up before; return the Response."""
+        self.name = name
+        await self.get(f"/accounts/login/{query}")
+        return await self.post(f"/accounts/login/{query}", username=name, password=password)
+
+    async def log_out(self):
+        """Log out, by the form in the head of each page; return the Response."""
+        await self.get("/chat/")
+        return await self.post("/accounts/logout/")
+
+    async def ticket(self):
+        """Fetch a ticket for a WebSocket; return the Response."""
+        await self.get("/chat/")
+        return await self.post("/ticket/")
+
+
+def visitor_of(server):
+    """Return a new Visitor of a server."""
+
+    async def ask(method, path, headers, body):
+        status, headers, body = await asyncio.to_thread(server.request, method, path, headers, body)
+        return Response(status, [(name.lower(), value) for name, value in headers.items()], body.decode())
+
+    return Visitor(ask, server.url("", "http"))
+
+
+def visitor_in_process(application):
+    """Return a new Visitor of an ASGI application."""
+
+    async def ask(method, path, headers, body):
+        events = asyncio.Queue()
+        events.put_nowait({"type": "http.request", "body": body.encode(), "more_body": False})
+        sent = []
+
+        async def send(event):
+            sent.append(event)
+
+        url = urlsplit(path)
+        headers = {"Host": "localhost", "Content-Length": str(len(body)), **headers}
+        scope = {
+            "type": "http",
+            # Over HTTPS: that is where a ticket is given.
+            "scheme": "https",
+            "method": method,
+            "path": url.path,
+            "query_string": url.query.encode(),
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+        await application(scope, events.get, send)
+        start, *bodies = sent
+        return Response(
+            start["status"],
+            [(name.decode().lower(), value.decode()) for name, value in start["headers"]],
+            b"".join(event["body"] for event in bodies).decode(),
+        )
+
+    return Visitor(ask, "https://localhost")

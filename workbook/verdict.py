@@ -1,0 +1,172 @@
+"""What is known of a copy: its tasks, one by one, and the first failure. Made from the news of a Checker."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# As in tests/support/telling.py.
+CORE, REST, WIRE, SLOW = range(4)
+
+PASSED, SO_FAR, FAILED, NOT_CHECKED, OPEN = "passed", "passed so far", "failed", "not checked", "open"
+
+# The reason that tests/support/verdicts.py gives; the other task stands on the same screen.
+AFTER = re.compile(r"^task (\d+) comes first: .*")
+
+FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
+
+
+@dataclass
+class Result:
+    """What is known of one task: its result, one of the above, and the reason why it was not checked."""
+
+    result: str = OPEN
+    reason: str = ""
+
+
+@dataclass
+class Verdict:
+    """What is known of a copy of a step, whose tasks are numbered; None stands for what earlier steps promised.
+
+    broken: {"what", "place"} when the project does not load. failures: the first one of each task, by its number.
+    """
+
+    tasks: dict
+    project: Path
+    broken: dict | None = None
+    failures: dict = field(default_factory=dict)
+    results: dict = field(default_factory=dict)
+    checks: dict = field(default_factory=dict)
+    loading: str = ""
+    running: str = ""
+    is_done: bool = False
+    is_cut_short: bool = False
+
+    def hear(self, news, printed=lambda: ""):
+        """Take one piece of news in; printed() returns what the process has said when it had to be ended."""
+        kind = news["news"]
+        if kind == "plan":
+            self.checks |= {check["id"]: check for check in news["checks"]}
+            self.running, self.is_done = "", False
+        elif kind == "loading":
+            self.loading, self.is_done = news["what"], False
+        elif kind == "broken":
+            self.broken = {"what": news["error"], "place": news["place"]}
+        elif kind == "begun":
+            self.running = news["id"]
+        elif kind == "result":
+            self.take(news)
+        elif kind == "done":
+            self.is_done = True
+        elif kind == "end" and not self.is_done:
+            self.take_sudden_end(printed())
+
+    def take(self, news):
+        """Take the result of one check in."""
+        if news["reason"] == "its task has failed already":
+            return
+        self.results[news["id"]] = news
+        if news["outcome"] == FAILED:
+            self.failures.setdefault(news["task"], news["failure"])
+
+    def take_sudden_end(self, printed):
+        """Take in that the process has ended before it was done: it hung, or the learner's code has ended it."""
+        place = place_in(printed, self.project)
+        hung = "Timeout (" in printed
+        if not self.running:
+            what = (
+                f"{self.loading} was still being loaded after some seconds"
+                if hung
+                else f"loading {self.loading} ended Python"
+            )
+            self.broken = {"what": what, "place": place}
+            return
+        self.is_cut_short = True
+        what = "it was still busy after some seconds" if hung else f"Python ended: {last_line(printed)}"
+        task = self.checks[self.running]["task"]
+        failure = {
+            "promise": "Every handler comes to its end.",
+            "what": what,
+            "place": place,
+            "timeline": [],
+            "evidence": None,
+        }
+        self.take({"id": self.running, "task": task, "outcome": FAILED, "reason": "", "failure": failure})
+
+    def of(self, number):
+        """Return the Result of a task."""
+        told = [news for news in self.results.values() if news["task"] == number]
+        outcomes = {news["outcome"] for news in told}
+        if FAILED in outcomes:
+            return Result(FAILED)
+        if NOT_CHECKED in outcomes:
+            reasons = [news["reason"] for news in told if news["outcome"] == NOT_CHECKED]
+            return Result(NOT_CHECKED, AFTER.sub(r"first task \1", reasons[0]))
+        if number and (earlier := self.waits_for(number)):
+            return Result(NOT_CHECKED, f"first task {earlier}")
+        known = [check for check in self.checks.values() if check["task"] == number]
+        if known and len(told) >= len(known):
+            return Result(PASSED)
+        if self.broken:
+            return Result(NOT_CHECKED, "the project has to load first")
+        return Result(SO_FAR if told else OPEN)
+
+    def waits_for(self, number):
+        """Return the number of the failed task without which this one cannot be checked, or None."""
+        while number := self.tasks[number].after:
+            if number in self.failures:
+                return number
+        return None
+
+    @property
+    def first_failure(self):
+        """Return (number, failure) of the first task that failed, None if there is none."""
+        numbers = sorted(number for number in self.failures if number is not None)
+        numbers += [None] if None in self.failures else []
+        return (numbers[0], self.failures[numbers[0]]) if numbers else None
+
+    @property
+    def all_passed(self):
+        """Return whether every task has passed, and what earlier steps promised too."""
+        return not self.broken and all(self.of(number).result == PASSED for number in [*self.tasks, None])
+
+    @property
+    def is_right(self):
+        """Return whether nothing is wrong that could be checked."""
+        return not self.broken and not self.failures
+
+    def rounds(self, is_quick=False):
+        """Yield (levels, tasks) to ask for one after another; each answer is to be heard before the next."""
+        left = list(self.tasks)
+        while left:
+            known = len(self.failures)
+            self.is_cut_short = False
+            yield [CORE, REST], left
+            # What has ended the process is one task's failure, and no reason to leave the others open.
+            left = self.worth_a_look() if self.is_cut_short and not self.broken and len(self.failures) > known else []
+        if self.broken or is_quick:
+            return
+        for level in (WIRE, SLOW):
+            if tasks := self.worth_a_look():
+                yield [level], tasks
+        # What was promised before is looked at when this step's own tasks are done.
+        if self.is_right:
+            yield [CORE, REST], [None]
+            yield [WIRE, SLOW], [None]
+
+    def worth_a_look(self):
+        """Return the tasks that have not failed, nor wait for one that has."""
+        return [number for number in self.tasks if self.of(number).result in (SO_FAR, OPEN)]
+
+
+def place_in(printed, project):
+    """Return the innermost line in project among the stacks that faulthandler has printed, or None."""
+    for file, line in FRAME.findall(printed):
+        if Path(file).is_relative_to(project):
+            source = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()[int(line) - 1].strip()
+            return {"file": Path(file).relative_to(project).as_posix(), "line": int(line), "source": source}
+    return None
+
+
+def last_line(text):
+    """Return the last line of text that says something."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "without a word")
