@@ -24,7 +24,7 @@ def pytest_addoption(parser):
     group = parser.getgroup("workbook")
     group.addoption("--step", metavar="gsN", help="check only this step, in this process")
     group.addoption("--project", metavar="DIR", type=Path, help="with --step: check the copy in DIR")
-    group.addoption("--proof", action="store_true", help="also what takes minutes: wrong programs, each checked")
+    group.addoption("--proof", action="store_true", help="also what takes minutes: wrong programs, and what is checked again")
     group.addoption(processes.OPTION, help="for the suite itself: report to the pytest process at this address")
 
 
@@ -85,13 +85,14 @@ def pytest_pycollect_makeitem(collector, obj):
 def pytest_generate_tests(metafunc):
     cases = cases_of(metafunc.definition.iter_markers(), metafunc.config)
     if cases:
-        metafunc.parametrize("case", cases, ids=str, indirect=True)
+        params = [pytest.param(case, marks=pytest.mark.proof if case.is_again else ()) for case in cases]
+        metafunc.parametrize("case", params, ids=str, indirect=True)
 
 
 def pytest_collection_modifyitems(config, items):
     items.sort(key=in_the_order_of_the_lesson)
-    # A child process has got the tests that were chosen.
-    if not config.option.proof and not config.getoption(processes.OPTION):
+    # Of one step everything is checked. (A child process has got the tests that were chosen.)
+    if not config.option.proof and config.option.step is None and not config.getoption(processes.OPTION):
         proofs = [item for item in items if item.get_closest_marker("proof")]
         config.hook.pytest_deselected(items=proofs)
         items[:] = [item for item in items if item not in proofs]

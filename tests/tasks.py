@@ -37,6 +37,7 @@ class Case:
     route: str | None = None
     number: int | None = KEPT
     way: str | None = None
+    is_again: bool = False  # the promise is checked in a quicker way, or of an earlier step, too
 
     @property
     def task(self):
@@ -55,9 +56,13 @@ def check(*ways, **steps):
     `steps`: for each step that makes the promise, the number of the lesson's task (KEPT when it is none), or a dict
     from route to such a number: `@check("process", "wire", gs2={"/ws/sc/": 2})`. A promise that is KEPT is checked in
     process, where that is among the ways, and not on the wire or over Redis again.
+
+    `make test` makes the check by the first of the ways, of the first step and of each that has a task for it. The
+    others come after: `make gsN test` makes them all for one step, `make prove` for all steps.
     """
+    first_step, first_way = min(steps), next(iter(ways), None)
     cases = [
-        Case(step, route, number, way)
+        Case(step, route, number, way, is_again=way != first_way or (number is KEPT and step != first_step))
         for step, routes in steps.items()
         for route, number in (routes.items() if isinstance(routes, dict) else [(None, routes)])
         for way in ways or [None]

@@ -15,6 +15,7 @@ class Member:
         self.client = client
         self.user = user
         self.name = None
+        self.passed_over = []
 
     async def enter(self):
         """Connect, and expect the welcome before anything else."""
@@ -41,9 +42,10 @@ class Member:
         return decoded
 
     async def news(self):
-        """Return the next frame that is no list of users."""
+        """Return the next frame that is no list of users; the lists before it are `passed_over`."""
+        self.passed_over = []
         while (frame := await self.next())["event"] == "users":
-            pass
+            self.passed_over.append(frame["users"])
         return frame
 
     async def hear(self, event, **fields):

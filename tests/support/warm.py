@@ -157,6 +157,7 @@ def main():
     arguments = [
         f"--rootdir={root}",
         f"--basetemp={sys.argv[1]}",
+        "--proof",
         *plugins,
         *warnings,
         *quiet,
