@@ -24,7 +24,9 @@ def pytest_addoption(parser):
     group = parser.getgroup("workbook")
     group.addoption("--step", metavar="gsN", help="check only this step, in this process")
     group.addoption("--project", metavar="DIR", type=Path, help="with --step: check the copy in DIR")
-    group.addoption("--proof", action="store_true", help="also what takes minutes: wrong programs, and what is checked again")
+    group.addoption(
+        "--proof", action="store_true", help="also what takes minutes: wrong programs, and what is checked again"
+    )
     group.addoption(processes.OPTION, help="for the suite itself: report to the pytest process at this address")
 
 
@@ -32,6 +34,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "check(cases): the check of a promise; see tests/tasks.py")
     config.addinivalue_line("markers", "browser: needs Chromium")
     config.addinivalue_line("markers", "proof: takes minutes; runs only with --proof")
+    config.addinivalue_line("markers", "busy: keeps all cores busy by itself, so it runs by itself")
     config.addinivalue_line("markers", "patient: waits long for something that begins early, so it comes last")
     config.addinivalue_line("markers", "unhurried: measures, or needs many clients, so it comes after what is quick")
     config.addinivalue_line("markers", "traceback(reason): the server prints a traceback, and has to")

@@ -6,8 +6,13 @@ reports as if the tests had run here. A child writes its reports to a file, a li
 
 A test waits about as much as it computes, so there is one child more at once than there are cores. The longest shares
 come first.
+
+With all cores busy a test may miss a bound of time for no fault of the step. So a few that fail are run again when all
+others are done, alone, and that result counts; the summary names those that passed only then, and why they had failed.
+With -x, or when many fail, the first result counts.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -23,6 +28,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.verdicts import hangs_on_a_failure
 from tests.tasks import case_of
 
 OPTION = "--report-to"
@@ -30,12 +36,24 @@ AT_A_TIME = (os.cpu_count() or 1) + 1
 PAUSE = 0.02  # seconds between two looks at a child's file
 PATIENCE = 15  # seconds that a child has to end its servers when it is stopped
 WORKBOOK = "workbook"  # stands for a step where tests belong to none
+PROOF = "proof"  # of the workbook's tests those that take longer
 
 # Seconds that a test takes, more or less, by what it needs: "own" is nothing, or servers of its own.
-SECONDS = {"own": 0.5, "process": 0.03, "wire": 0.1, "redis": 0.15, "postgres": 0.15, "browser": 1.0, WORKBOOK: 0.25}
+SECONDS = {
+    "own": 0.5,
+    "process": 0.03,
+    "wire": 0.1,
+    "redis": 0.15,
+    "postgres": 0.15,
+    "browser": 1.0,
+    WORKBOOK: 0.25,
+    PROOF: 3.0,
+}
 # A share is about as long as this: shorter ones would not pay for the start of a child and of the servers it needs.
 # It is long enough, too, for the tests that wait until time has passed.
 SHARE_SECONDS = 30
+# More failures than this are no matter of time.
+A_FEW = 10
 
 
 class Reporter:
@@ -57,39 +75,106 @@ class Reporter:
 class Conductor:
     """In the first process: starts the children and passes on what they report."""
 
-    @pytest.hookimpl(tryfirst=True)
+    def __init__(self):
+        self.failed_at_first = {}
+        self.unsettled = {}
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session):
-        shares = in_shares(session.items)
-        a_few_of_the_workbook = len(shares) <= 1 and all(share.step == WORKBOOK for share in shares)
-        if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
-            return None
-        news = queue.Queue()
+        here, elsewhere = divided(session.items)
+        session.items[:] = here
+        result = yield
+        session.items[:] = [*here, *elsewhere]
+        if not session.config.option.collectonly:
+            self.run(session, in_shares(elsewhere))
+        return result
+
+    def run(self, session, shares):
+        try:
+            self.conduct(session, shares, AT_A_TIME)
+            if len(self.unsettled) <= A_FEW:
+                self.failed_at_first = dict(self.unsettled)
+                self.conduct(session, [Share(*one) for one in grouped(self.unsettled, step_of)], 1)
+        finally:
+            for item, reports in self.unsettled.items():
+                tell(session.config, item, reports)
+
+    def conduct(self, session, shares, at_a_time):
+        """Run the shares in children, so many at once, until all have ended or pytest wants to stop (-x).
+
+        The reports of a test that failed, or was not checked for such a failure, go to `unsettled`, and nobody is told
+        of them yet. With -x they are told at once.
+        """
         with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder:
-            waiting = [Child(session.config, Path(folder), share, news) for share in shares]
-            conduct(session, waiting, news)
-        return True
+            conversation = conduct([Child(session.config, Path(folder), share) for share in shares], at_a_time)
+            with contextlib.closing(conversation):
+                for item, reports in conversation:
+                    if any(map(is_unsettled, reports)) and not session.config.option.maxfail:
+                        self.unsettled[item] = reports
+                    else:
+                        self.unsettled.pop(item, None)
+                        tell(session.config, item, reports)
+                    if session.shouldfail:
+                        raise session.Failed(session.shouldfail)
+
+    def pytest_terminal_summary(self, terminalreporter):
+        only_alone = [item for item in self.failed_at_first if item not in self.unsettled]
+        if only_alone:
+            terminalreporter.section("passed only when run alone")
+        for item in only_alone:
+            for report in filter(is_unsettled, self.failed_at_first[item]):
+                terminalreporter.line(f"{item.nodeid} ({report.when}): {in_a_line(report)}")
 
 
-def conduct(session, waiting, news):
-    """Run the children `waiting`, AT_A_TIME at once, until all have ended or pytest wants to stop (-x)."""
+def divided(items):
+    """Return the tests that run here, and those for children.
+
+    What is `busy` shares its work among processes itself; and a few tests of the workbook are not worth a child.
+    """
+    here = [item for item in items if item.get_closest_marker("busy")]
+    elsewhere = [item for item in items if item not in here]
+    shares = in_shares(elsewhere)
+    if len(shares) == 1 and shares[0].step == WORKBOOK:
+        return items[:], []
+    return here, elsewhere
+
+
+def in_a_line(report):
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return (crash.message if crash else str(report.longrepr)).partition("\n")[0]
+
+
+def conduct(waiting, at_a_time):
+    """Run these Children, so many at once; yield (item, its reports) of each test as it ends."""
+    news = queue.Queue()
     running = []
     try:
         while waiting or running:
-            while waiting and len(running) < AT_A_TIME:
-                running.append(waiting.pop(0).start())
+            while waiting and len(running) < at_a_time:
+                running.append(waiting.pop(0).start(news))
             child, message = news.get()
             if message is None:
                 running.remove(child)
-                child.finish()
+                yield from child.finish()
             else:
-                child.pass_on(message)
-            if session.shouldfail:
-                raise session.Failed(session.shouldfail)
+                yield from child.conclude(message)
     finally:
         for child in running:
             child.interrupt()
         for child in running:
             child.end()
+
+
+def is_unsettled(report):
+    return report.failed or hangs_on_a_failure(report)
+
+
+def tell(config, item, reports):
+    """Pass on the reports as if the test had run here."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
 @dataclass
@@ -127,7 +212,7 @@ def by_need(step, items):
     """Yield Shares of `items`: what needs the same servers is together, the many that need a browser in parts."""
     share = Share(step, [])
     for kind, alike in grouped(sorted(items, key=lambda item: list(SECONDS).index(kind_of(item))), kind_of):
-        if kind in ("browser", WORKBOOK):
+        if kind in ("browser", WORKBOOK, PROOF):
             yield from in_parts(step, alike)
             continue
         if share.items and share.seconds + sum(map(seconds_of, alike)) > SHARE_SECONDS:
@@ -164,7 +249,7 @@ def kind_of(item):
     """Return what the test needs, a key of SECONDS."""
     case = case_of(item)
     if case is None:
-        return WORKBOOK
+        return PROOF if item.get_closest_marker("proof") else WORKBOOK
     return "browser" if item.get_closest_marker("browser") else case.way or "own"
 
 
@@ -173,19 +258,20 @@ def seconds_of(item):
 
 
 class Child:
-    """One pytest process for a Share. It puts (itself, report) into `news`, and (itself, None) last."""
+    """One pytest process for a Share."""
 
-    def __init__(self, config, folder, share, news):
+    def __init__(self, config, folder, share):
         self.config = config
         self.step = share.step
         self.items = {item.nodeid: item for item in share.items}
-        self.news = news
+        self.told = {}
         name = f"{share.step}-{id(share)}"
         self.chosen = folder / f"{name}.chosen"
         self.reports = folder / f"{name}.reports"
         self.output = folder / f"{name}.output"
 
-    def start(self):
+    def start(self, news):
+        """Start it. It puts (itself, report) into the queue `news`, and (itself, None) last."""
         self.chosen.write_text("\n".join(self.items), encoding="utf-8")
         self.reports.touch()
         with self.output.open("w") as output:
@@ -196,7 +282,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        threading.Thread(target=self.listen, daemon=True).start()
+        threading.Thread(target=self.listen, args=[news], daemon=True).start()
         return self
 
     def arguments(self):
@@ -211,7 +297,7 @@ class Child:
         if option.showlocals:
             yield "--showlocals"
 
-    def listen(self):
+    def listen(self, news):
         rest = ""
         with self.reports.open(encoding="utf-8") as file:
             ended = False
@@ -220,22 +306,20 @@ class Child:
                 ended = self.process.poll() is not None
                 *lines, rest = (rest + file.read()).split("\n")
                 for line in lines:
-                    self.news.put((self, json.loads(line)))
+                    news.put((self, json.loads(line)))
                 time.sleep(PAUSE)
-        self.news.put((self, None))
+        news.put((self, None))
 
-    def pass_on(self, message):
+    def conclude(self, message):
+        """Note the report; yield (item, all its reports) when this was the last of a test."""
         report = self.config.hook.pytest_report_from_serializable(config=self.config, data=message)
-        hook = self.items[report.nodeid].ihook
-        if report.when == "setup":
-            hook.pytest_runtest_logstart(nodeid=report.nodeid, location=report.location)
-        hook.pytest_runtest_logreport(report=report)
+        reports = self.told.setdefault(report.nodeid, [])
+        reports.append(report)
         if report.when == "teardown":
-            hook.pytest_runtest_logfinish(nodeid=report.nodeid, location=report.location)
-            del self.items[report.nodeid]
+            yield self.items.pop(report.nodeid), reports
 
     def finish(self):
-        """Report as failed what the child left undone, with what it printed."""
+        """Yield (item, [report]) of what the child left undone: failed, with what it printed."""
         stopped_by_maxfail = self.config.option.maxfail and self.process.returncode == pytest.ExitCode.TESTS_FAILED
         if not self.items or stopped_by_maxfail:
             return
@@ -244,8 +328,7 @@ class Child:
             f"the test process of {self.step} ended early with status {self.process.returncode}; it printed:\n{printed}"
         )
         for item in self.items.values():
-            report = pytest.TestReport(item.nodeid, item.location, {}, "failed", story, "call")
-            item.ihook.pytest_runtest_logreport(report=report)
+            yield item, [pytest.TestReport(item.nodeid, item.location, {}, "failed", story, "call")]
 
     def interrupt(self):
         """Ask it to end as Ctrl-C does, so that it ends its servers too."""

@@ -9,6 +9,7 @@ from tests.tasks import TASKS, case_of
 
 PROJECT = pytest.StashKey[Path]()
 FAILED_TASKS = pytest.StashKey["FailedTasks"]()
+COMES_FIRST = "comes first"
 
 
 def cannot_check(reason):
@@ -16,6 +17,11 @@ def cannot_check(reason):
     if os.environ.get("CI"):
         pytest.fail(f"could not be checked: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def hangs_on_a_failure(report):
+    """Return whether it tells of a check that could not be made because an earlier task has failed."""
+    return report.skipped and COMES_FIRST in str(report.longrepr)
 
 
 class FailedTasks:
@@ -50,7 +56,7 @@ class Verdicts:
         while task and task.after:
             after, task = task.after, TASKS[case.step][task.after]
             if (case.step, after) in item.config.stash[FAILED_TASKS]:
-                pytest.skip(f"task {after} comes first: {task.title}")
+                pytest.skip(f"task {after} {COMES_FIRST}: {task.title}")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):

@@ -5,6 +5,8 @@ import pytest
 from tests.mistakes.catalogue import Edit
 from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SO_FAR
 
+pytestmark = pytest.mark.proof
+
 CONNECT = """    def websocket_connect(self, event):
         self.send({"type": "websocket.accept"})
 

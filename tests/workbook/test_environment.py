@@ -81,6 +81,7 @@ def installed(book):
     return file.read_text().split() if file.exists() else []
 
 
+@pytest.mark.proof
 def test_the_first_call_installs_and_later_ones_only_what_is_new(with_installer):
     book = with_installer
     first = book.call("gs1", "run")
@@ -106,6 +107,7 @@ def test_the_first_call_installs_and_later_ones_only_what_is_new(with_installer)
     assert re.search("hash", forged.stderr, re.IGNORECASE)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_without_a_network_there_is_a_sentence(request, book, installer):
     if installer == "uv":

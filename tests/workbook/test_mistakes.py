@@ -80,6 +80,7 @@ def evidence(request):
             future.cancel()
 
 
+@pytest.mark.busy
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("subject", PROGRAMS, ids=str)
@@ -93,6 +94,7 @@ def test_a_wrong_program_is_caught_and_named(evidence, subject):
     assert told(subject, found) == GOLDEN.get(str(subject)), "write it anew: python -m tests.mistakes.golden"
 
 
+@pytest.mark.busy
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("subject", NAMELESS, ids=str)
@@ -103,6 +105,7 @@ def test_what_is_unfinished_or_unlisted_gets_no_name(evidence, subject):
     assert [diagnosis.id for diagnosis in diagnose(found)] == []
 
 
+@pytest.mark.busy
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("subject", STEPS)

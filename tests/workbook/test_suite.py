@@ -1,4 +1,4 @@
-"""The suite itself: which tests run where, and what is said of their results."""
+"""The suite itself, as one sees it: which tests run where, and what is said of their results."""
 
 import os
 import shutil
@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
-from tests.support import processes
 from tests.support.server import ROOT, own_environment
-from tests.support.verdicts import FailedTasks
 from tests.support.waiting import wait_for
-from tests.tasks import Case
+
+pytestmark = pytest.mark.proof
 
 # A suite of three small checks for two steps, driven by files that a test writes beside it.
 SAMPLE = '''
@@ -52,11 +51,25 @@ def test_first(case, timeline, tidy):
     if told("wait-gs2"):
         wait_for(lambda: case.step == "gs1" and ran("gs2"), "the end", within=40)
     assert not told(f"fail-{case.step}"), "this step was told to fail"
+    if told(f"fail-once-{case.step}"):
+        (HERE / f"fail-once-{case.step}").unlink()
+        raise AssertionError("this step was told to fail once")
 
 
 @check(gs2=2)
 def test_second(case):
     """The second promise."""
+
+
+if told("fail-many"):
+
+    @check(gs1=1)
+    @pytest.mark.parametrize("number", range(11))
+    def test_many(case, number):
+        """One of many promises."""
+        with (HERE / "ran").open("a") as file:
+            file.write(f"many {number}\\n")
+        raise AssertionError
 
 
 @check(gs1=1)
@@ -131,6 +144,28 @@ def test_a_failure_tells_promise_task_and_timeline_and_what_hangs_on_it(suite):
     assert "test_second[gs2]: task 1 comes first: Accept the handshake" in result.stdout
 
 
+def test_what_fails_beside_others_may_pass_alone_and_is_named(suite):
+    result = suite(*NO_BROWSER, told=["fail-once-gs2"])
+    assert result.returncode == 0
+    assert "3 passed, 1 deselected in" in result.stdout
+    assert [word for word, *_ in suite.ran()].count("gs2") == 2
+    told = result.stdout.partition("passed only when run alone")[2]
+    assert "test_first[gs2] (call): AssertionError: this step was told to fail once" in told
+    assert "test_second[gs2] (setup): " in told
+
+
+def test_with_x_the_first_result_counts(suite):
+    result = suite("-x", *NO_BROWSER, told=["fail-once-gs2"])
+    assert result.returncode == 1
+
+
+def test_many_failures_are_not_run_again(suite):
+    result = suite(*NO_BROWSER, told=["fail-many"])
+    assert result.returncode == 1
+    assert "11 failed" in result.stdout
+    assert [word for word, *_ in suite.ran()].count("many") == 11
+
+
 def test_a_choice_is_what_runs(suite):
     assert suite("-k", "first and gs2").returncode == 0
     assert [step for step, *_ in suite.ran()] == ["gs2"]
@@ -175,54 +210,6 @@ def test_ctrl_c_lets_all_processes_tidy_up(suite):
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "KeyboardInterrupt" in stdout
     assert suite.tidied("gs2")
-
-
-class Item:
-    """A collected test, as far as shares look at it: with a case, unless it is of the workbook, and marks."""
-
-    def __init__(self, step=None, way=None, *marks):
-        self.marks = marks
-        if step:
-            self.callspec = type("CallSpec", (), {"params": {"case": Case(step, way=way)}})
-
-    def get_closest_marker(self, name):
-        return name if name in self.marks else None
-
-
-def test_each_test_is_in_one_share_with_others_of_its_step():
-    ways = (None, "process", "wire", "redis", "postgres")
-    items = [Item(step, way) for step in ("gs1", "gs2") for way in ways for _ in range(150)]
-    items += [Item("gs2", "wire", "browser") for _ in range(60)] + [Item() for _ in range(300)]
-    shares = processes.in_shares(items)
-    shared = [item for share in shares for item in share.items]
-    assert len(shared) == len(items)
-    assert {id(item) for item in shared} == {id(item) for item in items}
-    for share in shares:
-        assert {processes.step_of(item) for item in share.items} == {share.step}
-        assert len({item.marks for item in share.items}) == 1
-    assert len([share for share in shares if share.items[0].marks]) > 1
-    assert len([share for share in shares if share.step == processes.WORKBOOK]) > 1
-
-
-def test_the_share_that_waits_longest_comes_first():
-    items = [*(Item("gs1", "wire") for _ in range(100)), Item("gs2", None, "patient"), Item("gs3", "process")]
-    assert [share.step for share in processes.in_shares(items)] == ["gs2", "gs1", "gs3"]
-
-
-def test_a_few_checks_of_a_step_are_one_share():
-    items = [Item("gs2", way) for way in (None, "process", "wire", "redis") for _ in range(10)]
-    assert len(processes.in_shares(items)) == 1
-
-
-def test_a_failed_task_is_known_to_the_other_processes_of_its_step(tmp_path):
-    here, there, elsewhere = FailedTasks(tmp_path), FailedTasks(tmp_path), FailedTasks()
-    for tasks in (here, elsewhere):
-        tasks.add("gs2", 1)
-    assert ("gs2", 1) in here
-    assert ("gs2", 1) in there
-    assert ("gs2", 1) in elsewhere
-    assert ("gs2", 2) not in there
-    assert ("gs1", 1) not in there
 
 
 def test_a_test_process_that_dies_is_a_failure(suite):
