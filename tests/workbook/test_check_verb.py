@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.tasks import TASKS
 from workbook import check as check_module
 from workbook import checker as checker_module
 from workbook.cli import main
@@ -16,7 +17,7 @@ from workbook.progress import ago
 from workbook.screen import WIDTH, diagnosis_lines, timeline_lines
 from workbook.speech import Refusal
 from workbook.steps import all_steps
-from workbook.verdict import CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, SO_FAR, WIRE, Verdict
+from workbook.verdict import CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, WIRE, Verdict
 
 LESSON = """
 hers = ["app/hers.py"]
@@ -286,6 +287,7 @@ def test_a_process_that_had_to_be_ended_while_it_checked(tmp_path):
     )
     for news in (plan(t1=[CORE]), {"news": "begun", "id": "t1-0"}, END):
         verdict.hear(news, printed)
+    assert verdict.first_failure[1]["promise"] == "Every handler comes to its end."
     assert verdict.first_failure[1]["what"] == "it was still busy after some seconds"
     assert verdict.first_failure[1]["place"] == {"file": "app.py", "line": 2, "source": "second"}
 
@@ -328,8 +330,31 @@ def test_so_far_is_not_yet_passed(tmp_path):
     verdict = Verdict({1: Task("Open"), 2: Task("Speak")}, tmp_path)
     verdict.hear(plan(t1=[CORE, WIRE], t2=[WIRE]))
     verdict.hear(result("t1", CORE))
-    assert [verdict.of(number).result for number in (1, 2)] == [SO_FAR, OPEN]
+    assert [verdict.of(number).result for number in (1, 2)] == ["passed so far", "open"]
     assert verdict.worth_a_look() == [1, 2]
+
+
+@pytest.mark.parametrize("step", TASKS)
+def test_no_task_passes_that_waits_for_one_that_has_failed(tmp_path, step):
+    """Its checks may have been quicker, or have nothing to do with the mistake: it cannot be said before."""
+    tasks = TASKS[step]
+    for failed in tasks:
+        verdict = Verdict(tasks, tmp_path)
+        verdict.hear(plan(**{f"t{number}": [CORE, REST] for number in tasks}))
+        for number in tasks:
+            verdict.hear(result(f"t{number}", CORE))
+            verdict.hear(result(f"t{number}", REST, "failed" if number == failed else "passed"))
+        told = {number: verdict.of(number).result for number in tasks}
+        waiting = {number for number in tasks if failed in those_before(tasks, number)}
+        assert told == {
+            number: FAILED if number == failed else NOT_CHECKED if number in waiting else PASSED for number in tasks
+        }
+
+
+def those_before(tasks, number):
+    """Yield the tasks without which that one cannot be checked."""
+    while number := tasks[number].after:
+        yield number
 
 
 def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, monkeypatch):

@@ -109,6 +109,7 @@ def test_missing_markers_are_named_with_their_file(lessons, path, markers):
     assert done.returncode == 2
     assert done.stderr.startswith(f"{lessons.root / path} needs the two lines <!-- ")
     assert markers in done.stderr
+    assert done.stderr.endswith(" -->: what stands between them is generated.\n")
 
 
 def test_a_missing_lesson_is_named(lessons):

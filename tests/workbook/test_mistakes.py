@@ -132,6 +132,7 @@ def test_a_project_that_does_not_start_is_told_with_its_line(tmp_path, kind):
     copy = copy_of("gs2", tmp_path)
     (copy / path).write_text(text, encoding="utf-8")
     found = evidence_of_startup(copy, "gs2", limit=2)
+    assert found["promise"] == "The project starts."
     assert words in found["message"]
     assert (found["frame"]["file"], found["frame"]["line"] in (1, 2)) == (file, True)
 

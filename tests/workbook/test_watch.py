@@ -62,7 +62,7 @@ def watch(call, capsys, monkeypatch):  # noqa: F811
 def test_the_first_failure_is_shown_at_once_and_the_rest_later(watch):
     early, late = watch(*FIRST_FAILS, "q")
     assert SCREEN in early
-    assert early.endswith(f"{KEYS}    checking on …\n")
+    assert early.endswith("\nh hint · r run again · q quit    checking on …\n")
     assert SCREEN in late
     assert late.endswith(f"{KEYS}\n")
 
