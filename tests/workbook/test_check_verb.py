@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.mistakes.catalogue import read_mistakes
 from tests.tasks import TASKS
 from workbook import check as check_module
 from workbook import checker as checker_module
@@ -326,6 +327,22 @@ def test_a_process_that_ends_while_it_loads(tmp_path, printed, what):
     assert verdict.broken == {"what": what, "place": None}
 
 
+def test_what_was_left_out_because_its_task_had_failed_is_no_result(tmp_path):
+    verdict = Verdict({1: Task("Open")}, tmp_path)
+    verdict.hear(plan(t1=[CORE, REST]))
+    verdict.hear(result("t1", CORE, "failed"))
+    verdict.hear(result("t1", REST, "not checked", "its task has failed already"))
+    assert list(verdict.results) == ["t1-0"]
+
+
+def test_a_project_that_does_not_load_gets_its_name_too(finished):
+    copy = finished("gs2")
+    program = next(program for program in read_mistakes()["name-not-there"].programs if program.step == "gs2")
+    program.apply(copy.folder)
+    verdict = Verdict(TASKS["gs2"], copy.folder, broken={"what": "It does not load.", "place": None})
+    assert [diagnosis.id for diagnosis in check_module.diagnose(copy, copy, verdict)] == ["name-not-there"]
+
+
 def test_so_far_is_not_yet_passed(tmp_path):
     verdict = Verdict({1: Task("Open"), 2: Task("Speak")}, tmp_path)
     verdict.hear(plan(t1=[CORE, WIRE], t2=[WIRE]))
@@ -357,11 +374,15 @@ def those_before(tasks, number):
         yield number
 
 
-def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, monkeypatch):
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, has_ended):
     (tmp_path / "tests/support").mkdir(parents=True)
     (tmp_path / "tests/support/warm.py").write_text('raise SystemExit("no checks today")')
+    copy = SimpleNamespace(name="gs1", folder=tmp_path)
     with checker_module.Checker(tmp_path) as checker:
-        checker.run = 1
+        if has_ended:
+            checker.process.wait()
+        checker.ask(copy, [CORE], [1])
         with pytest.raises(Refusal, match=r"(?s)The checks themselves have failed.*no checks today"):
             list(checker.answers())
 
