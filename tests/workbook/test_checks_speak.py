@@ -9,8 +9,11 @@ from websockets.asyncio.server import serve
 from tests.support import client as client_module
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
+from tests.support.events import EventStream
+from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.server import Database, Server
+from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
 from tests.support.timeline import Timeline
 from tests.support.waiting import wait_for, wait_until
@@ -128,6 +131,10 @@ SAID = {
         saying(ACCEPT, text(ERROR | {"detail": "x" * 500})),
         member("hear_error", "no_msg"),
     ),
+    "Expected both, got {'event': 'history'}, {'event': 'join'}": (
+        saying(ACCEPT, *map(text, ({"event": "welcome", "from": "ann"}, {"event": "history"}, {"event": "join"}))),
+        lambda client: Tab(client).enter(),
+    ),
     "Expected {'event': 'message', 'msg': 'is that all?', 'from': 'ann'}, got {'event': 'message', 'msg': 'no'}": (
         saying(ACCEPT, text({"event": "welcome", "from": "ann"}), text({"event": "message", "msg": "no"})),
         lambda client: not_all(client),
@@ -204,8 +211,9 @@ async def test_what_is_said_on_the_wire(tmp_path, monkeypatch):
 
     async with serve(listen, "127.0.0.1", 0, process_request=refuse) as server:
         place = Place(server.sockets[0].getsockname()[1])
-        with pytest.raises(Refused, match=r"^the handshake was refused \(HTTP 403\)$"):
+        with pytest.raises(Refused) as refused:
             await WireClient(place, "/closed/", Timeline()).connect()
+        assert in_words(refused.value) == "The handshake was refused (HTTP 403)."
         timeline = Timeline()
         client = await WireClient(place, "/ws/", timeline, tmp_path / "events").connect()
         await client.vanish()
@@ -266,6 +274,34 @@ def test_a_database_that_cannot_be_made(tmp_path):
     (tmp_path / "manage.py").write_text(ENDS)
     with pytest.raises(AssertionError, match=r"^`manage.py migrate` failed:\nno\n$"):
         Database(tmp_path, "sqlite:///nowhere", tmp_path).wait()
+
+
+@pytest.mark.parametrize(
+    ("initdb", "postgres", "sentence"),
+    [
+        ("exit 1", "", r"^initdb failed:\ninitdb says no\n$"),
+        ("exit 0", "exit 1", r"^PostgreSQL ended:\ninitdb says no\npostgres says no\n$"),
+        ("exit 0", "exec sleep 60", r"^waited 0\.5 s for PostgreSQL to answer on port \d+; it said:\ninitdb says no\n"),
+    ],
+)
+def test_a_postgres_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch, initdb, postgres, sentence):
+    pytest.importorskip("psycopg")
+    for name, script in (("initdb", initdb), ("postgres", postgres)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} says no\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("tests.support.postgres.other_user", dict)
+    monkeypatch.setattr("tests.support.postgres.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
+    server = Postgres(tmp_path)
+    with pytest.raises(AssertionError, match=sentence):
+        server.start()
+    server.__exit__()
+
+
+async def test_events_that_are_no_comment():
+    stream = EventStream(Place(0), "/events/", Timeline())
+    stream.unread = b"data: 1\n"
+    with pytest.raises(AssertionError, match=r"^expected a comment, got 'data: 1'$"):
+        await stream.comment()
 
 
 def test_a_redis_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch):

@@ -123,7 +123,10 @@ def test_a_lesson_has_to_begin_as_agreed(lessons, line):
     file = lessons.write("gs1_basic/README.md", readme)
     done = lessons.call("lessons")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{file} has to begin with the lines `# gs1 · …`")
+    assert done.stderr == (
+        f"{file} has to begin with the lines `# gs1 · …`, "
+        "`*Reading: N minutes · building: N minutes.*` and `*You learn: ….*`.\n"
+    )
 
 
 def test_the_lessons_of_this_workbook_are_up_to_date(book):

@@ -121,7 +121,7 @@ def test_a_finished_step_starts(step):
 BROKEN = {
     "syntax": ("app/consumers.py", "def broken(:\n", "SyntaxError", "app/consumers.py"),
     "settings": ("{step}/settings.py", "import nowhere_at_all\n", "ModuleNotFoundError", "{step}/settings.py"),
-    "loop": ("app/consumers.py", "while True: pass\n", "still loading (asgi)", "app/consumers.py"),
+    "loop": ("app/consumers.py", "while True: pass\n", "after 2 s it was still loading (asgi)", "app/consumers.py"),
     "flood": ("app/consumers.py", "print('x' * 10_000_000)\nraise SystemExit(3)\n", "SystemExit", "app/consumers.py"),
 }
 

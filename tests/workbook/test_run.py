@@ -272,6 +272,7 @@ REDIS = "channels_redis.core.RedisChannelLayer"
         (Settings("channels.layers.InMemoryChannelLayer"), "in memory"),
         (Settings(REDIS), "Redis at localhost:6379"),
         (Settings(REDIS, hosts=[("a", 1), "redis://b:2/3"]), "Redis at a:1, b:2/3"),
+        (Settings(REDIS, hosts=[{"host": "a", "port": 1}]), "Redis at an address of its own"),
         (Settings("mine.Layer", hosts=["x"]), "Layer at x"),
     ],
 )
