@@ -10,6 +10,7 @@ from tests.support import client as client_module
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
 from tests.support.events import EventStream
+from tests.support.evidence import shortened
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.server import Database, Server
@@ -169,6 +170,14 @@ async def test_what_is_said_of_silence(events, talk, sentence):
         await talk(client)
     assert what_happened(told.value, timeline.read(), {"exceptions": []}) == sentence
     await client.discard()
+
+
+def test_of_a_crowds_timeline_the_middle_is_left_out_and_that_is_said():
+    entries = [(float(number), "client", str(number)) for number in range(520)]
+    kept = shortened(entries)
+    assert kept[99:102] == [(99.0, "client", "99"), (100.0, "", "… 20 more …"), (120.0, "client", "120")]
+    assert (len(kept), kept[-1]) == (501, entries[-1])
+    assert shortened(entries[:500]) == entries[:500]
 
 
 def test_silence_without_a_client():

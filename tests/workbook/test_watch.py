@@ -79,6 +79,13 @@ def test_when_all_that_is_quick_has_passed_that_is_shown(watch):
     assert "Every task of the last step is done." in last
 
 
+def test_a_project_that_does_not_load_is_shown_and_has_a_hint(watch):
+    broken = {"news": "broken", "error": "NameError: name 'x' is not defined", "place": None}
+    *_, last = watch([broken, PLAN, {"news": "done"}, END], "h", "q")
+    assert "\n✗ Your project does not load\n  Happened   NameError: name 'x' is not defined\n" in last
+    assert "\nYour project does not load. What stops it, and where:\n  python -m workbook gs1 check\n" in last
+
+
 def test_what_comes_late_from_before_is_not_heard(watch):
     old = {**result("t1", CORE, "failed"), "run": "old"}
     assert not any("✗" in screen for screen in watch([old, *ALL_PASS[0]], *ALL_PASS[1:], "q"))
