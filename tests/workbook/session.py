@@ -138,7 +138,10 @@ def printed(book, call):
         timeout=PATIENCE,
         check=False,
     )
-    # On stderr make says in its own words that a check has failed: "make: *** [Makefile:23: gs2] Error 1".
+    # On stderr make says in its own words that a check has failed: "make: *** [Makefile:23: gs2] Error 1". What the
+    # command says there is a refusal, and belongs into no session.
+    refused = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert not refused, "\n".join(refused)
     return f"```text\n$ {call}\n{done.stdout.strip()}\n```"
 
 
