@@ -40,10 +40,8 @@ def judge(root, step, copy, is_quick=False):
 
 def diagnose(step, copy, verdict):
     """Return the mistakes by name that the first failure shows, the likeliest first; none if nobody knows it."""
-    try:
-        from tests.mistakes import diagnose
-    except ImportError:
-        return []
+    from tests.mistakes import diagnose
+
     evidence = startup_evidence(step, copy) if verdict.broken else (verdict.first_failure or (0, {}))[1].get("evidence")
     return diagnose(evidence) if evidence else []
 

@@ -1,5 +1,6 @@
 """The process that checks copies (tests/support/warm.py), seen from the one who asks it: questions in, news out."""
 
+import contextlib
 import json
 import os
 import queue
@@ -50,7 +51,7 @@ class Checker:
         with process.stdout:
             for line in process.stdout:
                 self.events.put(("news", json.loads(line)))
-        self.events.put(("news", {"news": "end", "run": self.run, "of": process.pid}))
+        self.events.put(("news", {"news": "end", "of": process.pid}))
 
     def ask(self, copy, levels, tasks, is_proof=False):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
@@ -73,13 +74,15 @@ class Checker:
             # There a process answers one question only.
             self.end()
             self.start()
-        self.process.stdin.write(json.dumps(request).encode() + b"\n")
-        self.process.stdin.flush()
+        # One that has ended says so in its last news, and why in `trouble`.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
 
     def concerns(self, news):
         """Return whether news belong to what was asked last."""
-        if "of" in news and news["of"] != self.process.pid:
-            return False
+        if "of" in news:
+            return news["of"] == self.process.pid
         return news.get("run") == self.run
 
     def answers(self):
@@ -104,7 +107,8 @@ class Checker:
 
     def end(self):
         """End the process, and what it has started."""
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:

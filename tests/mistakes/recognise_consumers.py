@@ -8,7 +8,13 @@ from tests.mistakes.clues import BARE, SYNC, called, calls, where
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
 SENDABLE = {"websocket.accept", "websocket.send", "websocket.close"}
-GENERIC_ONLY = "accept|close|send_json|encode_json"
+# The methods that only generic consumers have, and the event that a bare one sends in place of each.
+GENERIC_ONLY = {
+    "accept": "websocket.accept",
+    "close": "websocket.close",
+    "send_json": "websocket.send",
+    "encode_json": "websocket.send",
+}
 TYPE = re.compile(r"'type': '([^']*)'")
 
 
@@ -114,10 +120,12 @@ def first_send(clues):
 @recognises("bare-consumer-accept")
 def bare_consumer_accept(clues):
     """A method of the generic consumers was called on a bare one."""
-    raised = clues.raised("AttributeError", rf"^'(\w+)' object has no attribute '({GENERIC_ONLY})'")
+    raised = clues.raised("AttributeError", rf"^'(\w+)' object has no attribute '({'|'.join(GENERIC_ONLY)})'")
     knows_no_json = raised and raised[2].endswith("_json") and "Json" not in clues.family_of(raised[1])
     if raised and (clues.family_of(raised[1]) in BARE or (knows_no_json and clues.family_of(raised[1]))):
-        return {"consumer": raised[1], "method": raised[2], "family": clues.family_of(raised[1]), "where": raised.where}
+        consumer, method = raised[1], raised[2]
+        details = {"consumer": consumer, "family": clues.family_of(consumer), "where": raised.where}
+        return details | {"method": method, "type": GENERIC_ONLY[method]}
     return None
 
 

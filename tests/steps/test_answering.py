@@ -96,7 +96,7 @@ async def test_connections_are_apart(connect):
     await bob.expect("Message from server: from bob", "Message from server: still here")
 
 
-@check("wire", **TEXT)
+@check("wire", **BYTES)
 async def test_an_empty_binary_frame_does_no_harm(connect):
     """An empty binary frame gets no answer, because daphne drops empty frames; the connection stays open."""
     client = await connect()

@@ -224,7 +224,9 @@ async def test_text_is_never_html_in_a_chat(enter):
 @pytest.mark.parametrize("path", ["/chat/", "/chat/hall/"])
 async def test_no_script_stands_in_the_page(server, path):
     """Scripts and styles are files of their own, so that a strict content security policy would hold."""
-    page = server.get(path)[2].decode()
+    status, _, body = server.get(path)
+    assert status == 200, f"{path} got HTTP {status}"
+    page = body.decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)", page), "an inline script"
     assert not re.search(r"<style|<[^>]*\s(?:style|on\w+)=", page), "an inline style or handler"
 

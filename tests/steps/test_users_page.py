@@ -399,7 +399,9 @@ async def tab_to(page, name):
 @pytest.mark.parametrize("path", ACCOUNT_PAGES)
 async def test_no_script_stands_in_the_account_pages(server, path):
     """Styles are files of their own here too, and the form carries the token against forged requests."""
-    page = server.get(path)[2].decode()
+    status, _, body = server.get(path)
+    assert status == 200, f"{path} got HTTP {status}"
+    page = body.decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)", page), "an inline script"
     assert not re.search(r"<style|<[^>]*\s(?:style|on\w+)=", page), "an inline style or handler"
     assert "csrfmiddlewaretoken" in page

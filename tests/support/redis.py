@@ -85,7 +85,11 @@ class Redis:
         self.process.wait()
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error):

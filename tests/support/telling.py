@@ -257,6 +257,7 @@ def own_place(evidence):
 
 def in_words(error):
     """Return an exception in a line: an assertion's sentence, or the type and the message."""
+    error = unwrapped(error)
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     lines = str(error).strip().splitlines()
@@ -271,6 +272,12 @@ def in_words(error):
         sentence = lines[0].removeprefix("assert ")
         return f"{sentence[0].upper()}{sentence[1:]}"
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def unwrapped(error):
+    """Return what happened where nobody could catch it (a coroutine was thrown away), without pytest's words for it."""
+    first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+    return (isinstance(first, pytest.PytestUnraisableExceptionWarning) and first.__cause__) or error
 
 
 def place_of(error, project):

@@ -139,6 +139,14 @@ def test_an_endless_loop_in_a_coroutine(finished, ask, checker, monkeypatch):
     assert verdict.of(4).result == SO_FAR, "the other tasks can still be checked"
 
 
+def test_a_coroutine_that_nobody_awaits_is_told_in_pythons_words(finished, ask):
+    copy = finished("gs4")
+    group_add = "async_to_sync(self.channel_layer.group_add)(EVERYONE"
+    Edit("app/consumers.py", group_add, "self.channel_layer.group_add(EVERYONE").apply(copy.folder)
+    _, failure = ask(copy, [CORE], [1]).first_failure
+    assert failure["what"] == "RuntimeWarning: coroutine 'InMemoryChannelLayer.group_add' was never awaited"
+
+
 def test_what_is_printed_stands_in_the_timeline_up_to_a_limit(finished, ask):
     copy = finished("gs2")
     Edit("app/consumers.py", CONNECT, CONNECT.replace("self.send", 'print("here\\n" * 500)\n        self.sand')).apply(

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.mistakes.catalogue import read_mistakes
+from tests.tasks import TASKS
 from workbook import check as check_module
 from workbook import checker as checker_module
 from workbook.cli import main
@@ -16,7 +18,7 @@ from workbook.progress import ago
 from workbook.screen import WIDTH, diagnosis_lines, timeline_lines
 from workbook.speech import Refusal
 from workbook.steps import all_steps
-from workbook.verdict import CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, SO_FAR, WIRE, Verdict
+from workbook.verdict import CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, WIRE, Verdict
 
 LESSON = """
 hers = ["app/hers.py"]
@@ -286,6 +288,7 @@ def test_a_process_that_had_to_be_ended_while_it_checked(tmp_path):
     )
     for news in (plan(t1=[CORE]), {"news": "begun", "id": "t1-0"}, END):
         verdict.hear(news, printed)
+    assert verdict.first_failure[1]["promise"] == "Every handler comes to its end."
     assert verdict.first_failure[1]["what"] == "it was still busy after some seconds"
     assert verdict.first_failure[1]["place"] == {"file": "app.py", "line": 2, "source": "second"}
 
@@ -324,19 +327,62 @@ def test_a_process_that_ends_while_it_loads(tmp_path, printed, what):
     assert verdict.broken == {"what": what, "place": None}
 
 
+def test_what_was_left_out_because_its_task_had_failed_is_no_result(tmp_path):
+    verdict = Verdict({1: Task("Open")}, tmp_path)
+    verdict.hear(plan(t1=[CORE, REST]))
+    verdict.hear(result("t1", CORE, "failed"))
+    verdict.hear(result("t1", REST, "not checked", "its task has failed already"))
+    assert list(verdict.results) == ["t1-0"]
+
+
+def test_a_project_that_does_not_load_gets_its_name_too(finished):
+    copy = finished("gs2")
+    program = next(program for program in read_mistakes()["name-not-there"].programs if program.step == "gs2")
+    program.apply(copy.folder)
+    verdict = Verdict(TASKS["gs2"], copy.folder, broken={"what": "It does not load.", "place": None})
+    assert [diagnosis.id for diagnosis in check_module.diagnose(copy, copy, verdict)] == ["name-not-there"]
+
+
 def test_so_far_is_not_yet_passed(tmp_path):
     verdict = Verdict({1: Task("Open"), 2: Task("Speak")}, tmp_path)
     verdict.hear(plan(t1=[CORE, WIRE], t2=[WIRE]))
     verdict.hear(result("t1", CORE))
-    assert [verdict.of(number).result for number in (1, 2)] == [SO_FAR, OPEN]
+    assert [verdict.of(number).result for number in (1, 2)] == ["passed so far", "open"]
     assert verdict.worth_a_look() == [1, 2]
 
 
-def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", TASKS)
+def test_no_task_passes_that_waits_for_one_that_has_failed(tmp_path, step):
+    """Its checks may have been quicker, or have nothing to do with the mistake: it cannot be said before."""
+    tasks = TASKS[step]
+    for failed in tasks:
+        verdict = Verdict(tasks, tmp_path)
+        verdict.hear(plan(**{f"t{number}": [CORE, REST] for number in tasks}))
+        for number in tasks:
+            verdict.hear(result(f"t{number}", CORE))
+            verdict.hear(result(f"t{number}", REST, "failed" if number == failed else "passed"))
+        told = {number: verdict.of(number).result for number in tasks}
+        waiting = {number for number in tasks if failed in those_before(tasks, number)}
+        assert told == {
+            number: FAILED if number == failed else NOT_CHECKED if number in waiting else PASSED for number in tasks
+        }
+
+
+def those_before(tasks, number):
+    """Yield the tasks without which that one cannot be checked."""
+    while number := tasks[number].after:
+        yield number
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, has_ended):
     (tmp_path / "tests/support").mkdir(parents=True)
     (tmp_path / "tests/support/warm.py").write_text('raise SystemExit("no checks today")')
+    copy = SimpleNamespace(name="gs1", folder=tmp_path)
     with checker_module.Checker(tmp_path) as checker:
-        checker.run = 1
+        if has_ended:
+            checker.process.wait()
+        checker.ask(copy, [CORE], [1])
         with pytest.raises(Refusal, match=r"(?s)The checks themselves have failed.*no checks today"):
             list(checker.answers())
 

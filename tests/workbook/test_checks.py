@@ -1,4 +1,4 @@
-"""`make test` and `make lint`: the tools get the right words, and their status arrives."""
+"""`make test`, `make prove` and `make lint`: the tools get the right words, and their status arrives."""
 
 import pytest
 
@@ -12,6 +12,7 @@ TELL = "import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n"
         (["test", "-k", "gs1 or bye", "-x"], ["-k", "gs1 or bye", "-x"]),
         (["gs1", "test"], ["--step", "gs1"]),
         (["gs1", "test", "--maxfail=1"], ["--step", "gs1", "--maxfail=1"]),
+        (["prove", "-k", "no-accept"], ["--proof", "-m", "proof", "-k", "no-accept"]),
     ],
 )
 def test_words_go_on_to_pytest_and_its_status_comes_back(ready, words, arguments):

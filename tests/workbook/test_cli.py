@@ -65,12 +65,19 @@ def test_help_names_all_steps_and_verbs(steps, words):
     assert done.returncode == 0
     for word in ("gs1_basic", "gs10_last", *(verb.help for verb in VERBS)):
         assert word in done.stdout
+    assert done.stdout.startswith("A workbook for Django Channels. The steps:\n  gs1_basic\n")
+    assert "\n\nWith a step:\n  python -m workbook gs1 " in done.stdout
+    assert "\n\nWith the whole:\n  python -m workbook " in done.stdout
+    assert " (maintainers)\n" in done.stdout
 
 
-def test_a_verb_explains_its_options(steps):
-    done = steps.call("gs1", "run", "--help")
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb.options], ids=lambda verb: verb.name)
+def test_a_verb_explains_its_options(steps, verb):
+    done = steps.call(*["gs1"] * verb.is_of("step"), verb.name, "--help")
     assert done.returncode == 0
-    assert "8000 if not given" in done.stdout
+    said = " ".join(done.stdout.split())
+    for words in (verb.help, *(option.help for option in verb.options)):
+        assert words in said
 
 
 def test_steps_are_the_folders_in_the_order_of_their_numbers(steps):

@@ -270,14 +270,19 @@ def test_a_python_that_cannot_make_environments(tmp_path):
     log = tmp_path / "install.log"
     log.write_text("The virtual environment was not created successfully because ensurepip is not\navailable.")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert f"sudo apt install python{version}-venv." in explain(log)
+    assert explain(log) == (
+        "This Python comes without the module that makes environments. On Debian and Ubuntu: "
+        f"sudo apt install python{version}-venv. Then call again."
+    )
 
 
 def test_a_place_that_cannot_be_used(book):
     book.write(".venv", "")
     done = book.call("gs1", "run")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{book.root}/.venv cannot be made: Not a directory.")
+    assert done.stderr == (
+        f"{book.root}/.venv cannot be made: Not a directory. Remove it by hand, or free the place.\n"
+    )
 
 
 def test_a_terminal_sees_the_seconds(book):

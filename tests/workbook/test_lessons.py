@@ -109,6 +109,7 @@ def test_missing_markers_are_named_with_their_file(lessons, path, markers):
     assert done.returncode == 2
     assert done.stderr.startswith(f"{lessons.root / path} needs the two lines <!-- ")
     assert markers in done.stderr
+    assert done.stderr.endswith(" -->: what stands between them is generated.\n")
 
 
 def test_a_missing_lesson_is_named(lessons):
@@ -122,7 +123,10 @@ def test_a_lesson_has_to_begin_as_agreed(lessons, line):
     file = lessons.write("gs1_basic/README.md", readme)
     done = lessons.call("lessons")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{file} has to begin with the lines `# gs1 · …`")
+    assert done.stderr == (
+        f"{file} has to begin with the lines `# gs1 · …`, "
+        "`*Reading: N minutes · building: N minutes.*` and `*You learn: ….*`.\n"
+    )
 
 
 def test_the_lessons_of_this_workbook_are_up_to_date(book):

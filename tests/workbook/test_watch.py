@@ -62,7 +62,7 @@ def watch(call, capsys, monkeypatch):  # noqa: F811
 def test_the_first_failure_is_shown_at_once_and_the_rest_later(watch):
     early, late = watch(*FIRST_FAILS, "q")
     assert SCREEN in early
-    assert early.endswith(f"{KEYS}    checking on …\n")
+    assert early.endswith("\nh hint · r run again · q quit    checking on …\n")
     assert SCREEN in late
     assert late.endswith(f"{KEYS}\n")
 
@@ -77,6 +77,13 @@ def test_when_all_that_is_quick_has_passed_that_is_shown(watch):
     assert " ✓  1  Open\n" in first
     assert first.endswith("checking on …\n")
     assert "Every task of the last step is done." in last
+
+
+def test_a_project_that_does_not_load_is_shown_and_has_a_hint(watch):
+    broken = {"news": "broken", "error": "NameError: name 'x' is not defined", "place": None}
+    *_, last = watch([broken, PLAN, {"news": "done"}, END], "h", "q")
+    assert "\n✗ Your project does not load\n  Happened   NameError: name 'x' is not defined\n" in last
+    assert "\nYour project does not load. What stops it, and where:\n  python -m workbook gs1 check\n" in last
 
 
 def test_what_comes_late_from_before_is_not_heard(watch):

@@ -1,0 +1,323 @@
+"""What the checks say of a consumer that is wrong: each sentence said at least once, by the smallest wrong consumer."""
+
+import asyncio
+import json
+
+import pytest
+from websockets.asyncio.server import serve
+
+from tests.support import client as client_module
+from tests.support.chat import Member
+from tests.support.client import Closed, ProcessClient, Refused, WireClient
+from tests.support.events import EventStream
+from tests.support.evidence import shortened
+from tests.support.postgres import Postgres
+from tests.support.redis import Redis
+from tests.support.server import Database, Server
+from tests.support.tab import Tab
+from tests.support.telling import in_words, what_happened
+from tests.support.timeline import Timeline
+from tests.support.waiting import wait_for, wait_until
+
+ACCEPT = {"type": "websocket.accept"}
+
+
+def text(words):
+    return {"type": "websocket.send", "text": words if isinstance(words, str) else json.dumps(words)}
+
+
+def saying(*events):
+    """Return an ASGI application that answers the handshake with these events, and then only listens."""
+
+    async def application(scope, receive, send):
+        await receive()
+        for event in events:
+            await send(event)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    return application
+
+
+async def deaf(scope, receive, send):
+    """An ASGI application that accepts, and goes on when its client has left."""
+    await receive()
+    await send(ACCEPT)
+    while True:
+        await receive()
+
+
+async def silent(scope, receive, send):
+    """An ASGI application that ends without a word."""
+    await receive()
+
+
+def connect(client):
+    return client.connect()
+
+
+async def receive(client):
+    await (await client.connect()).receive()
+
+
+def expecting(method, *arguments):
+    async def expect(client):
+        await getattr(await client.connect(), method)(*arguments)
+
+    return expect
+
+
+def member(method, *arguments, **fields):
+    async def hear(client):
+        await getattr(Member(await client.connect()), method)(*arguments, **fields)
+
+    return hear
+
+
+def entering(client):
+    return Member(client).enter()
+
+
+async def leaving(client):
+    await (await client.connect()).leave()
+    await client.ended()
+
+
+ERROR = {"event": "error", "code": "no_msg", "detail": "Send a text."}
+SAID = {
+    "The handshake was refused.": (saying({"type": "websocket.close"}), connect),
+    "Expected websocket.accept, the consumer sent {'type': 'websocket.accepted'}": (
+        saying({"type": "websocket.accepted"}),
+        connect,
+    ),
+    "The consumer has ended without a word": (silent, connect),
+    "The server closed the connection with code 4001.": (
+        saying(ACCEPT, {"type": "websocket.close", "code": 4001}),
+        receive,
+    ),
+    "Expected websocket.send, the consumer sent {'type': 'websocket.accept'}": (saying(ACCEPT, ACCEPT), receive),
+    "Expected the frame 'a', got 'b'": (saying(ACCEPT, text("b")), expecting("expect", "a")),
+    "Expected a text that starts with \"error:\", got 'b'": (saying(ACCEPT, text("b")), expecting("expect_error")),
+    "Expected a close with code 4000, got the frame 'b'": (
+        saying(ACCEPT, text("b")),
+        expecting("expect_close", 4000),
+    ),
+    "Expected the close code 4000, got 4001": (
+        saying(ACCEPT, {"type": "websocket.close", "code": 4001}),
+        expecting("expect_close", 4000),
+    ),
+    "The consumer was still there after its client had left": (deaf, leaving),
+    "Expected the welcome as the first frame, got {'event': 'join'}": (
+        saying(ACCEPT, text({"event": "join"})),
+        entering,
+    ),
+    "Expected a text frame, got the bytes b'{}'": (
+        saying(ACCEPT, {"type": "websocket.send", "bytes": b"{}"}),
+        member("next"),
+    ),
+    "Expected a JSON object, got []": (saying(ACCEPT, text([])), member("next")),
+    "Expected {'event': 'message', 'msg': 'a'}, got {'event': 'message', 'msg': 'b'}": (
+        saying(ACCEPT, text({"event": "message", "msg": "b"})),
+        member("hear", "message", msg="a"),
+    ),
+    f"Expected an error with the code bad_json or too_long, got {ERROR}": (
+        saying(ACCEPT, text(ERROR)),
+        member("hear_error", "bad_json", "too_long"),
+    ),
+    f"Expected a detail in words, got {ERROR | {'detail': None}}": (
+        saying(ACCEPT, text(ERROR | {"detail": None})),
+        member("hear_error", "no_msg"),
+    ),
+    "A detail is a sentence, not an echo of the frame": (
+        saying(ACCEPT, text(ERROR | {"detail": "x" * 500})),
+        member("hear_error", "no_msg"),
+    ),
+    "Expected both, got {'event': 'history'}, {'event': 'join'}": (
+        saying(ACCEPT, *map(text, ({"event": "welcome", "from": "ann"}, {"event": "history"}, {"event": "join"}))),
+        lambda client: Tab(client).enter(),
+    ),
+    "Expected {'event': 'message', 'msg': 'is that all?', 'from': 'ann'}, got {'event': 'message', 'msg': 'no'}": (
+        saying(ACCEPT, text({"event": "welcome", "from": "ann"}), text({"event": "message", "msg": "no"})),
+        lambda client: not_all(client),
+    ),
+}
+
+
+async def not_all(client):
+    ann = Member(client)
+    await ann.enter()
+    await ann.hears_only()
+
+
+@pytest.mark.parametrize("sentence", SAID)
+async def test_what_is_said_of_a_wrong_consumer(sentence):
+    application, talk = SAID[sentence]
+    client = ProcessClient(application, "/ws/", Timeline())
+    with pytest.raises((AssertionError, Closed, Refused)) as told:
+        await talk(client)
+    assert in_words(told.value) == sentence
+    await client.discard()
+
+
+@pytest.mark.parametrize(
+    ("events", "talk", "sentence"),
+    [([], connect, "Nobody answered the handshake."), ([ACCEPT], receive, "No frame came.")],
+)
+async def test_what_is_said_of_silence(events, talk, sentence):
+    timeline = Timeline()
+    client = ProcessClient(saying(*events), "/ws/", timeline)
+    with pytest.raises(TimeoutError) as told:
+        await talk(client)
+    assert what_happened(told.value, timeline.read(), {"exceptions": []}) == sentence
+    await client.discard()
+
+
+def test_of_a_crowds_timeline_the_middle_is_left_out_and_that_is_said():
+    entries = [(float(number), "client", str(number)) for number in range(520)]
+    kept = shortened(entries)
+    assert kept[99:102] == [(99.0, "client", "99"), (100.0, "", "… 20 more …"), (120.0, "client", "120")]
+    assert (len(kept), kept[-1]) == (501, entries[-1])
+    assert shortened(entries[:500]) == entries[:500]
+
+
+def test_silence_without_a_client():
+    assert what_happened(TimeoutError(), [], {"exceptions": []}) == "Nothing came in time."
+
+
+def test_the_servers_side_of_it():
+    raised = {"told_by": "log", "type": "KeyError", "message": "'text'"}
+    sentence = "The server closed the connection with code 1011. The server's side says: KeyError: 'text'"
+    assert what_happened(Closed(1011), [], {"exceptions": [raised]}) == sentence
+
+
+@pytest.mark.parametrize("wait", [wait_for, lambda *words, **more: asyncio.run(wait_until(*words, **more))])
+def test_what_was_waited_for(wait):
+    with pytest.raises(AssertionError, match=r"^waited 0\.05 s for rain$"):
+        wait(lambda: False, "rain", within=0.05)
+    with pytest.raises(AssertionError, match=r"^waited 0\.05 s for rain or snow$"):
+        wait(lambda: False, lambda: "rain or snow", within=0.05)
+
+
+class Place:
+    """Where a server for WireClient is."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def url(self, path, scheme="ws"):
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+
+async def test_what_is_said_on_the_wire(tmp_path, monkeypatch):
+    (tmp_path / "events").touch()
+
+    async def listen(connection):
+        async for _ in connection:
+            pass
+
+    def refuse(connection, request):
+        return connection.respond(403, "") if request.path == "/closed/" else None
+
+    async with serve(listen, "127.0.0.1", 0, process_request=refuse) as server:
+        place = Place(server.sockets[0].getsockname()[1])
+        with pytest.raises(Refused) as refused:
+            await WireClient(place, "/closed/", Timeline()).connect()
+        assert in_words(refused.value) == "The handshake was refused (HTTP 403)."
+        timeline = Timeline()
+        client = await WireClient(place, "/ws/", timeline, tmp_path / "events").connect()
+        await client.vanish()
+        assert timeline.texts("client")[-1] == "→ (gone without a close frame)"
+        monkeypatch.setattr(client_module, "PATIENCE", 0.5)
+        with pytest.raises(AssertionError, match=r"^waited 0\.5 s for the consumer to end after its client had left$"):
+            await client.ended()
+        await client.discard()
+
+
+# What stands for manage.py in a project: a server that is wrong.
+ENDS = "print('no')\nraise SystemExit(3)\n"
+NO_SERVER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
+STUBBORN = """
+import http.server, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+address = ("127.0.0.1", int(sys.argv[-1].rpartition(":")[2]))
+http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_a_server_that_ends(tmp_path):
+    (tmp_path / "manage.py").write_text(ENDS)
+    with pytest.raises(AssertionError, match=r"^runserver ended with status 3; it printed:\nno$"):
+        Server(tmp_path, "runserver").wait()
+
+
+def test_a_server_that_does_not_answer(tmp_path, monkeypatch):
+    (tmp_path / "manage.py").write_text(NO_SERVER)
+    monkeypatch.setattr("tests.support.server.wait_for", lambda is_so, what, within: wait_for(is_so, what, within=0.2))
+    server = Server(tmp_path, "runserver")
+    wait_for(lambda: server.lines, "it to begin")
+    with pytest.raises(
+        AssertionError, match=rf"^waited 0.2 s for runserver to answer on port {server.port}; it printed:\nup"
+    ):
+        server.wait()
+
+
+async def test_a_server_that_does_not_print(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.support.server.wait_until", lambda is_so, what: wait_until(is_so, what, within=0.1))
+    (tmp_path / "manage.py").write_text(NO_SERVER)
+    server = Server(tmp_path, "runserver")
+    wait_for(lambda: server.lines, "it to begin")
+    with pytest.raises(AssertionError, match=r"^waited 0.1 s for the server to print 'down'; it printed:\nup$"):
+        await server.printed("down")
+    server.kill()
+
+
+def test_a_server_that_does_not_end(tmp_path, monkeypatch):
+    (tmp_path / "manage.py").write_text(STUBBORN)
+    server = Server(tmp_path, "runserver")
+    server.wait()
+    with pytest.raises(AssertionError, match=r"^runserver did not end within 5 s of Ctrl-C$"):
+        server.stop()
+
+
+def test_a_database_that_cannot_be_made(tmp_path):
+    (tmp_path / "manage.py").write_text(ENDS)
+    with pytest.raises(AssertionError, match=r"^`manage.py migrate` failed:\nno\n$"):
+        Database(tmp_path, "sqlite:///nowhere", tmp_path).wait()
+
+
+@pytest.mark.parametrize(
+    ("initdb", "postgres", "sentence"),
+    [
+        ("exit 1", "", r"^initdb failed:\ninitdb says no\n$"),
+        ("exit 0", "exit 1", r"^PostgreSQL ended:\ninitdb says no\npostgres says no\n$"),
+        ("exit 0", "exec sleep 60", r"^waited 0\.5 s for PostgreSQL to answer on port \d+; it said:\ninitdb says no\n"),
+    ],
+)
+def test_a_postgres_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch, initdb, postgres, sentence):
+    pytest.importorskip("psycopg")
+    for name, script in (("initdb", initdb), ("postgres", postgres)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} says no\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr("tests.support.postgres.other_user", dict)
+    monkeypatch.setattr("tests.support.postgres.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
+    server = Postgres(tmp_path)
+    with pytest.raises(AssertionError, match=sentence):
+        server.start()
+    server.__exit__()
+
+
+async def test_events_that_are_no_comment():
+    stream = EventStream(Place(0), "/events/", Timeline())
+    stream.unread = b"data: 1\n"
+    with pytest.raises(AssertionError, match=r"^expected a comment, got 'data: 1'$"):
+        await stream.comment()
+
+
+def test_a_redis_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch):
+    program = tmp_path / "redis-server"
+    for script, sentence in (("exit 4", "ended with status 4"), ("exec sleep 60", r"to answer on port \d+")):
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr("tests.support.redis.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
+        with pytest.raises(AssertionError, match=f"{program} {sentence}$"), Redis(str(program)) as redis:
+            raise AssertionError(f"it is there, on port {redis.port}")
