@@ -79,6 +79,10 @@ class Database:
                 stderr=subprocess.STDOUT,
             )
 
+    def end(self):
+        """Wait until nothing is being made any more, whether it was made or not."""
+        self.migration.wait(timeout=30)
+
     def wait(self):
         status = self.migration.wait(timeout=30)
         assert status == 0, f"`manage.py migrate` failed:\n{self.log.read_text(encoding='utf-8')}"
@@ -97,6 +101,9 @@ class SqliteDatabase:
             original.mkdir()
             self.originals[project] = Database(project, sqlite_url(original), original), original / SQLITE_FILE
         self.original, self.original_file = self.originals[project]
+
+    def end(self):
+        self.original.end()
 
     def wait(self):
         self.original.wait()
@@ -195,6 +202,8 @@ class Server:
 
     def stop(self):
         """End the process as Ctrl-C does, wait for it, and return its exit status."""
+        if self.database:
+            self.database.end()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         try:
