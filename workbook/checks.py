@@ -13,7 +13,7 @@ def test(call):
 
 
 def prove(call):
-    """Let pytest take the place of this process: the proofs, which take minutes."""
+    """Let pytest take the place of this process: the proofs, and what later steps keep, which takes minutes."""
     hand_over([sys.executable, "-m", "pytest", "--proof", "-m", "proof", *call.words], cwd=call.root)
 
 

@@ -102,7 +102,7 @@ VERBS = (
     Verb("lint", "check the style of the code", "workbook.checks:lint", "whole", "tests"),
     Verb(
         "prove",
-        "prove the checks: starting points, other right solutions, mistakes by name",
+        "the long checks: mistakes by name, other right solutions, what later steps keep",
         "workbook.checks:prove",
         "whole",
         "tests",
