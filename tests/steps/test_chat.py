@@ -322,6 +322,7 @@ async def test_no_membership_is_left_in_memory(join, layer):
 
 # gs4 has Redis from the task on that puts it behind the layer.
 @check("redis", **{**COMING, "gs4": REDIS["gs4"]})
+@pytest.mark.unhurried
 async def test_no_membership_is_left_in_redis(join, redis_server, room):
     """Forty members that come and go, with a close frame or without, leave no group in Redis."""
     ann = await join("a-room-that-stays")

@@ -41,12 +41,12 @@ PROOF = "proof"  # of the workbook's tests those that take longer
 # Seconds that a test takes, more or less, by what it needs: "own" is nothing, or servers of its own.
 SECONDS = {
     "own": 0.5,
-    "process": 0.03,
+    "process": 0.06,
     "wire": 0.1,
     "redis": 0.15,
     "postgres": 0.15,
     "browser": 1.0,
-    WORKBOOK: 0.25,
+    WORKBOOK: 0.12,
     PROOF: 3.0,
 }
 # A share is about as long as this: shorter ones would not pay for the start of a child and of the servers it needs.
@@ -212,10 +212,11 @@ def by_need(step, items):
     """Yield Shares of `items`: what needs the same servers is together, the many that need a browser in parts."""
     share = Share(step, [])
     for kind, alike in grouped(sorted(items, key=lambda item: list(SECONDS).index(kind_of(item))), kind_of):
-        if kind in ("browser", WORKBOOK, PROOF):
+        seconds = sum(map(seconds_of, alike))
+        if kind in ("browser", WORKBOOK, PROOF) and seconds > SHARE_SECONDS:
             yield from in_parts(step, alike)
             continue
-        if share.items and share.seconds + sum(map(seconds_of, alike)) > SHARE_SECONDS:
+        if share.items and share.seconds + seconds > SHARE_SECONDS:
             yield share
             share = Share(step, [])
         share.add(alike)

@@ -148,7 +148,8 @@ class Teller:
                 continue
             if loads or (settings_are_there() and case.way is None and "application" not in item.fixturenames):
                 chosen.append(item)
-        chosen.sort(key=lambda item: self.levels[item.nodeid])
+        # What is quick first: of what needs many clients, a timeline is long.
+        chosen.sort(key=lambda item: (self.levels[item.nodeid], bool(item.get_closest_marker("unhurried"))))
         self.session.items[:] = chosen
         self.tell(news="plan", checks=checks)
         if not chosen:

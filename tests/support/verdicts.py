@@ -9,6 +9,7 @@ from tests.tasks import TASKS, case_of
 
 PROJECT = pytest.StashKey[Path]()
 FAILED_TASKS = pytest.StashKey["FailedTasks"]()
+LEFT_OUT = pytest.StashKey[int]()
 COMES_FIRST = "comes first"
 
 
@@ -77,6 +78,8 @@ class Verdicts:
             return "not checked", "–", "NOT CHECKED"
 
     def pytest_terminal_summary(self, terminalreporter):
+        if left_out := terminalreporter.config.stash.get(LEFT_OUT, 0):
+            terminalreporter.line(f"{left_out} more take minutes: make prove")
         reports = terminalreporter.stats.get("not checked", [])
         if reports:
             terminalreporter.section("could not be checked")

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import wait_for
-from tests.tasks import check
+from tests.tasks import KEPT, check
 
 HERE = Path(__file__).parent
 
@@ -72,7 +72,7 @@ if told("fail-many"):
         raise AssertionError
 
 
-@check(gs1=1)
+@check(gs1=1, gs2=KEPT)
 @pytest.mark.browser
 def test_with_browser(browser):
     """A promise of the page."""
@@ -130,6 +130,7 @@ def test_each_step_has_a_process_and_settings_of_its_own(suite):
     result = suite(*NO_BROWSER)
     assert result.returncode == 0, result.stdout
     assert "3 passed" in result.stdout
+    assert "\n1 more take minutes: make prove\n" in result.stdout
     first, second = sorted(suite.ran())
     assert first[1] != second[1]
     assert (first[2], second[2]) == ("gs1.settings", "gs2.settings")
@@ -177,7 +178,8 @@ def test_a_choice_is_what_runs(suite):
         (["-k", "first"], ["test_first[gs1]", "test_first[gs2]"]),
         (["tests/steps/test_sample.py::test_first[gs1]"], ["test_first[gs1]"]),
         (["tests/steps/test_sample.py", "-m", "browser"], ["test_with_browser[gs1]"]),
-        (["--step", "gs2"], ["test_first[gs2]", "test_second[gs2]"]),
+        (["--step", "gs2"], ["test_first[gs2]", "test_second[gs2]", "test_with_browser[gs2]"]),
+        (["--proof", "-m", "browser"], ["test_with_browser[gs1]", "test_with_browser[gs2]"]),
     ],
 )
 def test_tests_are_chosen_as_pytest_users_expect(suite, arguments, chosen):
@@ -251,7 +253,7 @@ def test_without_a_browser_the_page_is_not_checked_but_on_ci_it_must_be(suite, t
 def test_a_server_that_is_missing_is_told_with_how_to_get_it(suite, sample_root, find, sentence):
     check = f"""
 import tests.steps.conftest
-from tests.tasks import check
+from tests.tasks import KEPT, check
 
 tests.steps.conftest.{find} = lambda: None
 
