@@ -79,18 +79,15 @@ class Conductor:
         self.failed_at_first = {}
         self.unsettled = {}
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
-        here, elsewhere = divided(session.items)
-        session.items[:] = here
-        result = yield
-        session.items[:] = [*here, *elsewhere]
-        if not session.config.option.collectonly:
-            self.run(session, in_shares(elsewhere))
-        return result
-
-    def run(self, session, shares):
+        busy, others = divided(session.items)
+        shares = in_shares(others)
+        a_few_of_the_workbook = len(shares) <= 1 and all(share.step == WORKBOOK for share in shares) and not busy
+        if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
+            return None
         try:
+            self.conduct(session, [Share(*one) for one in grouped(busy, step_of)], 1)
             self.conduct(session, shares, AT_A_TIME)
             if len(self.unsettled) <= A_FEW:
                 self.failed_at_first = dict(self.unsettled)
@@ -98,6 +95,7 @@ class Conductor:
         finally:
             for item, reports in self.unsettled.items():
                 tell(session.config, item, reports)
+        return True
 
     def conduct(self, session, shares, at_a_time):
         """Run the shares in children, so many at once, until all have ended or pytest wants to stop (-x).
@@ -127,16 +125,9 @@ class Conductor:
 
 
 def divided(items):
-    """Return the tests that run here, and those for children.
-
-    What is `busy` shares its work among processes itself; and a few tests of the workbook are not worth a child.
-    """
-    here = [item for item in items if item.get_closest_marker("busy")]
-    elsewhere = [item for item in items if item not in here]
-    shares = in_shares(elsewhere)
-    if len(shares) == 1 and shares[0].step == WORKBOOK:
-        return items[:], []
-    return here, elsewhere
+    """Return the tests that share their work among processes themselves, and all others."""
+    busy = [item for item in items if item.get_closest_marker("busy")]
+    return busy, [item for item in items if item not in busy]
 
 
 def in_a_line(report):

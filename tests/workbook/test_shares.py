@@ -51,3 +51,8 @@ def test_a_failed_task_is_known_to_the_other_processes_of_its_step(tmp_path):
     assert ("gs2", 1) in elsewhere
     assert ("gs2", 2) not in there
     assert ("gs1", 1) not in there
+
+
+def test_what_keeps_the_cores_busy_runs_by_itself():
+    busy, others = Item(None, None, "proof", "busy"), [Item(None, None, "proof"), Item("gs1", "wire")]
+    assert processes.divided([others[0], busy, others[1]]) == ([busy], others)
