@@ -52,10 +52,10 @@ class Checker:
                 self.events.put(("news", json.loads(line)))
         self.events.put(("news", {"news": "end", "run": self.run, "of": process.pid}))
 
-    def ask(self, copy, levels, tasks, is_proof=False, mark=None):
+    def ask(self, copy, levels, tasks, is_proof=False):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
 
-        is_proof: no task waits for another, so that each is seen to fail by itself. mark: only those with this mark.
+        is_proof: no task waits for another, so that each is seen to fail by itself.
         """
         self.run += 1
         self.log.write_bytes(b"")
@@ -66,7 +66,6 @@ class Checker:
             "levels": levels,
             "tasks": tasks,
             "all": is_proof,
-            "mark": mark,
             "limit": self.limit,
             "log": str(self.log),
         }

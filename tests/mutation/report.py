@@ -1,5 +1,6 @@
 """What came of the runs: kept as data in results/, and shown in notes/mutation.md, which `make lessons` writes."""
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,12 +8,12 @@ from pathlib import Path
 
 from tests.mutation import equivalents
 from tests.mutation.mutants import in_a_line
-from workbook.keeping import fingerprint
 from workbook.steps import all_steps
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = "notes/mutation.md"
 LATE = "time-out"  # what has found a mutant that did not come to an end
+LAST_WAYS = {".py": "services", ".js": "browser"}
 COLUMNS = ("process", "wire", "services", "browser")
 
 HEAD = """\
@@ -38,33 +39,39 @@ which ends with an error when a mutant lives that is not listed.
 ## The figures
 
 Dead by the first check that failed: in process, on the wire, with services (Redis, PostgreSQL, a browser, servers that
-a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those that did not come to an end.
+a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those of the dead that did not come
+to an end. "20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet.
 """
 TABLE = """\
-| Step | File | Mutants | in process | on the wire | with services | in the browser | equivalent | alive |
-| --- | --- | --: | --: | --: | --: | --: | --: | --: |"""
+| Step | File | Mutants | in process | on the wire | with services | in the browser | late | equivalent | alive |
+| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |"""
 
 
 @dataclass(frozen=True)
 class Survivor:
-    """A mutant that lived."""
+    """A mutant that lived; way: the last one in which it was checked."""
 
     path: str
     operator: str
     line: int
     old: str
     new: str
+    way: str
+
+
+def place_of(mutant):
+    """Return what tells a mutant, or a Survivor, from all others of its step."""
+    return mutant.path, mutant.line, mutant.old, mutant.new
 
 
 @dataclass
 class Result:
-    """What came of a step's mutants.
+    """What came of the mutants of one file.
 
-    dead: by file, how many were found in each way. made: how many mutants the step has; fewer were run when it is a
-    sample. of: the hash of the step's files that they were made of.
+    of: the hash of the file that they were made of. made: how many there are; fewer were run when it is a sample.
+    dead: how many were found in each way; late: how many of those did not come to an end.
     """
 
-    step: str
     date: str
     of: str
     made: int
@@ -75,80 +82,96 @@ class Result:
     @property
     def run(self):
         """Return how many mutants were run."""
-        return sum(sum(found.values()) for found in self.dead.values()) + len(self.survivors)
+        return sum(self.dead.values()) + len(self.survivors)
 
     def add(self, mutant, way, what):
-        """Take in what came of a mutant: the way it was found in, and by what; way is None if it lives."""
-        found = self.dead.setdefault(mutant.path, {})
-        if way:
-            found[way] = found.get(way, 0) + 1
+        """Take in what came of a mutant: the last way it was checked in, and what has found it there, "" if nothing."""
+        if what:
+            self.dead[way] = self.dead.get(way, 0) + 1
             self.late += what == LATE
         else:
-            self.survivors.append(Survivor(mutant.path, mutant.operator, mutant.line, mutant.old, mutant.new))
+            self.survivors.append(Survivor(mutant.path, mutant.operator, mutant.line, mutant.old, mutant.new, way))
+
+
+def fingerprint(step, path):
+    """Return a hash of a step's file; "" if it is gone."""
+    file = step.folder / path
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.exists() else ""
 
 
 def read(step, folder=RESULTS):
-    """Return the kept Result of the step of that name, or None."""
+    """Return {file: the kept Result} of the step of that name."""
     file = folder / f"{step}.json"
-    if not file.exists():
-        return None
-    data = json.loads(file.read_text(encoding="utf-8"))
-    return Result(**data | {"survivors": [Survivor(**each) for each in data["survivors"]]})
+    data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {
+        path: Result(**each | {"survivors": [Survivor(path, **survivor) for survivor in each["survivors"]]})
+        for path, each in data.items()
+    }
 
 
-def write(result, folder=RESULTS):
-    """Keep a Result."""
-    data = vars(result) | {"survivors": [vars(each) for each in result.survivors]}
-    text = json.dumps(data, indent=1, ensure_ascii=False)
-    (folder / f"{result.step}.json").write_text(text + "\n", encoding="utf-8")
+def write(step, results, folder=RESULTS):
+    """Keep {file: Result} of the step of that name."""
+    data = {
+        path: vars(result) | {"survivors": list(map(as_data, result.survivors))} for path, result in results.items()
+    }
+    text = json.dumps(dict(sorted(data.items())), indent=1, ensure_ascii=False)
+    folder.mkdir(exist_ok=True)
+    (folder / f"{step}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def as_data(survivor):
+    """Return a Survivor as plain data; its file is the key under which it stands."""
+    return {name: value for name, value in vars(survivor).items() if name != "path"}
 
 
 def page(root):
     """Return the text of the note, from the results and the list in the workbook at root."""
     folder = root / "tests/mutation"
     shown = [
-        (step, result, equivalents.read(step.name, folder / equivalents.FILE.name))
+        (step, results, equivalents.read(step.name, folder / equivalents.FILE.name))
         for step in all_steps(root)
-        if (result := read(step.name, folder / RESULTS.name))
+        if (results := read(step.name, folder / RESULTS.name))
     ]
     rows = [row for each in shown for row in rows_of(*each)]
-    remarks = [remark_on(step, result) for step, result, _ in shown]
-    return "\n".join([HEAD, TABLE, *rows, "", *remarks, "", *alive_part(shown), *equivalent_part(shown)])
+    return "\n".join([HEAD, TABLE, *rows, "", *remarks(shown), *alive_part(shown), *equivalent_part(shown)])
 
 
-def rows_of(step, result, known):
+def rows_of(step, results, known):
     """Yield the rows of a step's files, and of their sum."""
     total = Counter()
-    for path, dead in sorted(result.dead.items()):
-        survivors = [each for each in result.survivors if each.path == path]
-        listed = sum(1 for each in survivors if equivalents.about(each, known))
-        counts = {"run": sum(dead.values()) + len(survivors), **dead}
-        counts |= {"equivalent": listed, "alive": len(survivors) - listed}
+    for path, result in results.items():
+        listed = sum(1 for each in result.survivors if equivalents.about(each, known))
+        counts = {"made": result.made, "run": result.run, **result.dead}
+        counts |= {"late": result.late, "equivalent": listed, "alive": len(result.survivors) - listed}
         total.update(counts)
-        yield row("", f"`{path}`", counts)
-    yield row(f"**{step.name}**", "", total)
+        yield row(step.name, f"`{path}`", counts)
+    yield row(f"**{step.name}**", "**all of these**", total)
 
 
 def row(step, file, counts):
     """Return a row of the table."""
-    figures = [str(counts.get(name) or "") for name in ("run", *COLUMNS, "equivalent", "alive")]
-    return f"| {' | '.join([step, file, *figures])} |"
+    run = f"{counts['run']}" if counts["run"] == counts["made"] else f"{counts['run']} of {counts['made']}"
+    figures = [str(counts.get(name) or "") for name in (*COLUMNS, "late", "equivalent", "alive")]
+    return f"| {' | '.join([step, file, run, *figures])} |"
 
 
-def remark_on(step, result):
-    """Return the line on how a step's figures came about."""
-    how = f"all {result.made} mutants" if result.run == result.made else f"{result.run} of its {result.made} mutants"
-    late = f", {result.late} of the dead {'was' if result.late == 1 else 'were'} late" if result.late else ""
-    changed = "" if result.of == fingerprint(step) else "; the step has changed since"
-    return f"- {step.name}: {how}, {result.date}{late}{changed}."
+def remarks(shown):
+    """Yield the lines on when a step was measured, and what has changed since."""
+    for step, results, _ in shown:
+        dates = sorted({result.date for result in results.values()})
+        when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        changed = [f"`{path}`" for path, result in results.items() if result.of != fingerprint(step, path)]
+        since = f"; changed since then: {', '.join(changed)}" if changed else ""
+        yield f"- {step.name}: {when}{since}."
+    yield ""
 
 
 def alive_part(shown):
     """Yield the lines on the mutants that live and are not listed."""
     lines = [
-        line(step.name, each)
-        for step, result, known in shown
-        for each in result.survivors
+        f"{line(step.name, each)}{so_far(each)}"
+        for step, results, known in shown
+        for each in survivors_of(results)
         if not equivalents.about(each, known)
     ]
     yield from ("## Alive\n", "No check notices these yet.\n" if lines else "None.\n", *lines)
@@ -156,12 +179,17 @@ def alive_part(shown):
         yield ""
 
 
+def survivors_of(results):
+    """Return the survivors of all files."""
+    return [each for result in results.values() for each in result.survivors]
+
+
 def equivalent_part(shown):
     """Yield the lines on the mutants that are equivalent, under their reasons."""
     yield "## Equivalent\n"
-    for step, result, known in shown:
+    for step, results, known in shown:
         by_reason = {}
-        for each in result.survivors:
+        for each in survivors_of(results):
             if entry := equivalents.about(each, known):
                 by_reason.setdefault(entry.reason, []).append(each)
         if by_reason:
@@ -174,6 +202,12 @@ def line(step, survivor):
     """Return the line on one mutant."""
     where = f"{step} {survivor.path}".strip()
     return f"- {where}, line {survivor.line}: {code(survivor.old)} → {code(survivor.new) or '*nothing*'}"
+
+
+def so_far(survivor):
+    """Return what is to be said of a mutant that was not yet checked in every way."""
+    is_done = survivor.way == LAST_WAYS[Path(survivor.path).suffix]
+    return "" if is_done else f" (so far only checked up to: {survivor.way})"
 
 
 def code(text):

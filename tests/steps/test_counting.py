@@ -165,6 +165,20 @@ async def test_stop_is_heard_while_it_counts(connect):
 
 
 @check("process", "wire", gs3={"/ws/ac/count/": 5})
+async def test_a_number_while_it_counts_is_an_error(connect):
+    """While it counts, another number gets a text that starts with "error:", and the count goes on to its end."""
+    client = await connect()
+    await client.send("3")
+    await client.send("2")
+    heard = [await client.receive() for _ in range(4)]
+    errors = [frame for frame in heard if not frame.isdigit()]
+    assert [frame for frame in heard if frame.isdigit()] == ["1", "2", "3"]
+    assert errors[0].startswith("error:"), f"the other number was answered with {errors[0]!r}"
+    await client.send("1")
+    await client.expect("1")
+
+
+@check("process", "wire", gs3={"/ws/ac/count/": 5})
 async def test_stop_without_a_count_is_an_error(connect):
     """When nothing is counting, "stop" gets a text that starts with "error:"."""
     client = await connect()
