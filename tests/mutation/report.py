@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from tests.mutation import equivalents
@@ -40,11 +41,19 @@ which ends with an error when a mutant lives that is not listed.
 
 Dead by the first check that failed: in process, on the wire, with services (Redis, PostgreSQL, a browser, servers that
 a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those of the dead that did not come
-to an end. "20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet.
+to an end. *Open* are survivors that were not yet tried in every way. "20 of 100" mutants: a sample, evenly spread. A
+file that is missing here was not measured yet.
 """
 TABLE = """\
-| Step | File | Mutants | in process | on the wire | with services | in the browser | late | equivalent | alive |
-| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |"""
+| Step | File | Mutants | in process | on the wire | with services | in the browser | late | alive | open | equivalent |
+| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |"""
+# What is said of the survivors, by their state.
+HEADINGS = {
+    "alive": "## Alive\n\nNo check notices these yet.\n",
+    "open": "## Open\n\nThese lived in process, and were not yet tried in the other ways.\n",
+    "equivalent": "## Equivalent\n\nThese change nothing that is promised. The reason stands first.\n",
+}
+STATES = tuple(HEADINGS)
 
 
 @dataclass(frozen=True)
@@ -133,16 +142,16 @@ def page(root):
         if (results := read(step.name, folder / RESULTS.name))
     ]
     rows = [row for each in shown for row in rows_of(*each)]
-    return "\n".join([HEAD, TABLE, *rows, "", *remarks(shown), *alive_part(shown), *equivalent_part(shown)])
+    parts = [line for state in STATES for line in part(state, shown)]
+    return "\n".join([HEAD, TABLE, *rows, "", *remarks(shown), *parts])
 
 
 def rows_of(step, results, known):
     """Yield the rows of a step's files, and of their sum."""
     total = Counter()
     for path, result in results.items():
-        listed = sum(1 for each in result.survivors if equivalents.about(each, known))
-        counts = {"made": result.made, "run": result.run, **result.dead}
-        counts |= {"late": result.late, "equivalent": listed, "alive": len(result.survivors) - listed}
+        counts = {"made": result.made, "run": result.run, **result.dead, "late": result.late}
+        counts |= Counter(state_of(each, known) for each in result.survivors)
         total.update(counts)
         yield row(step.name, f"`{path}`", counts)
     yield row(f"**{step.name}**", "**all of these**", total)
@@ -151,7 +160,7 @@ def rows_of(step, results, known):
 def row(step, file, counts):
     """Return a row of the table."""
     run = f"{counts['run']}" if counts["run"] == counts["made"] else f"{counts['run']} of {counts['made']}"
-    figures = [str(counts.get(name) or "") for name in (*COLUMNS, "late", "equivalent", "alive")]
+    figures = [str(counts.get(name) or "") for name in (*COLUMNS, "late", *STATES)]
     return f"| {' | '.join([step, file, run, *figures])} |"
 
 
@@ -166,48 +175,39 @@ def remarks(shown):
     yield ""
 
 
-def alive_part(shown):
-    """Yield the lines on the mutants that live and are not listed."""
-    lines = [
-        f"{line(step.name, each)}{so_far(each)}"
-        for step, results, known in shown
-        for each in survivors_of(results)
-        if not equivalents.about(each, known)
-    ]
-    yield from ("## Alive\n", "No check notices these yet.\n" if lines else "None.\n", *lines)
-    if lines:
-        yield ""
-
-
-def survivors_of(results):
-    """Return the survivors of all files."""
-    return [each for result in results.values() for each in result.survivors]
-
-
-def equivalent_part(shown):
-    """Yield the lines on the mutants that are equivalent, under their reasons."""
-    yield "## Equivalent\n"
+def part(state, shown):
+    """Yield the lines on the survivors in this state, step by step; equivalent ones under their reasons."""
+    yield HEADINGS[state]
+    is_empty = True
     for step, results, known in shown:
         by_reason = {}
-        for each in survivors_of(results):
-            if entry := equivalents.about(each, known):
-                by_reason.setdefault(entry.reason, []).append(each)
+        for each in (each for result in results.values() for each in result.survivors):
+            if state_of(each, known) == state:
+                entry = equivalents.about(each, known)
+                by_reason.setdefault(f"{entry.reason}\n\n" if entry else "", []).append(each)
         if by_reason:
+            is_empty = False
             yield f"### {step.name}\n"
         for reason, survivors in by_reason.items():
-            yield from (f"{reason}\n", *(line("", each) for each in survivors), "")
+            first, *lines = lines_on(survivors)
+            yield from (f"{reason}{first}", *lines, "")
+    if is_empty:
+        yield "None.\n"
 
 
-def line(step, survivor):
-    """Return the line on one mutant."""
-    where = f"{step} {survivor.path}".strip()
-    return f"- {where}, line {survivor.line}: {code(survivor.old)} → {code(survivor.new) or '*nothing*'}"
+def state_of(survivor, known):
+    """Return "equivalent" if it is listed, "alive" if it lives in every way, "open" if it was not yet checked so."""
+    if equivalents.about(survivor, known):
+        return "equivalent"
+    return "alive" if survivor.way == LAST_WAYS[Path(survivor.path).suffix] else "open"
 
 
-def so_far(survivor):
-    """Return what is to be said of a mutant that was not yet checked in every way."""
-    is_done = survivor.way == LAST_WAYS[Path(survivor.path).suffix]
-    return "" if is_done else f" (so far only checked up to: {survivor.way})"
+def lines_on(survivors):
+    """Yield the lines on mutants, those of one line of a file together."""
+    for where, same in groupby(survivors, key=lambda each: (each.path, each.line, each.old)):
+        path, number, old = where
+        yield f"- `{path}`, line {number}: {code(old)}"
+        yield from (f"  - {code(each.new) or '*nothing*'}" for each in same)
 
 
 def code(text):

@@ -24,6 +24,9 @@ async def test_it_counts(connect, last):
     client = await connect()
     await client.send(str(last))
     await client.expect(*(str(number) for number in range(1, last + 1)))
+    # Would it count on, its next number came before this one.
+    await client.send("1")
+    await client.expect("1")
 
 
 @check("process", **COUNT)

@@ -94,22 +94,24 @@ def test_results_are_kept_and_told(tmp_path):
     folder.mkdir(parents=True)
     (tmp_path / "gs1_basic").mkdir()
     (tmp_path / "tests/mutation/equivalent.toml").write_text(LISTED)
-    listed, alive, dead = mutants_in("app/x.py", "TWO\nfour\nfive\n", {1, 2, 3}, ones)
-    result = report.Result("2001-02-03", "another", made=4)
+    listed, alive, untried, dead = mutants_in("app/x.py", "TWO\nfour\nfive\nsix\n", {1, 2, 3, 4}, ones)
+    result = report.Result("2001-02-03", "another", made=5)
     result.add(dead, "wire", report.LATE)
     result.add(listed, "process", "")
-    result.add(alive, "wire", "")
+    result.add(alive, "services", "")
+    result.add(untried, "process", "")
     results = {"app/x.py": result, "app/y.py": report.Result("2001-02-04", "", made=1, dead={"process": 1})}
     report.write("gs1", results, folder)
     assert report.read("gs1", folder) == results
     assert report.read("gs2", folder) == {}
     text = report.page(tmp_path)
-    assert "\n| gs1 | `app/x.py` | 3 of 4 |  | 1 |  |  | 1 | 1 | 1 |\n" in text
-    assert "\n| gs1 | `app/y.py` | 1 | 1 |  |  |  |  |  |  |\n" in text
-    assert "\n| **gs1** | **all of these** | 4 of 5 | 1 | 1 |  |  | 1 | 1 | 1 |\n" in text
+    assert "\n| gs1 | `app/x.py` | 4 of 5 |  | 1 |  |  | 1 | 1 | 1 | 1 |\n" in text
+    assert "\n| gs1 | `app/y.py` | 1 | 1 |  |  |  |  |  |  |  |\n" in text
+    assert "\n| **gs1** | **all of these** | 5 of 6 | 1 | 1 |  |  | 1 | 1 | 1 | 1 |\n" in text
     assert "\n- gs1: 2001-02-03 to 2001-02-04; changed since then: `app/x.py`.\n" in text
-    assert "\n- gs1 app/x.py, line 2: `four` → `1four` (so far only checked up to: wire)\n" in text
-    assert "### gs1\n\nNo one can tell.\n\n- app/x.py, line 1: `TWO` → `1TWO`\n" in text
+    assert "## Alive\n\nNo check notices these yet.\n\n### gs1\n\n- `app/x.py`, line 2: `four`\n  - `1four`\n" in text
+    assert "not yet tried in the other ways.\n\n### gs1\n\n- `app/x.py`, line 3: `five`\n  - `1five`\n" in text
+    assert "### gs1\n\nNo one can tell.\n\n- `app/x.py`, line 1: `TWO`\n  - `1TWO`\n" in text
 
 
 def test_a_sample_is_spread_evenly():
