@@ -70,7 +70,7 @@ def keep(step, results, fates):
     for mutant, fate in fates.items():
         if fate.way:
             results[mutant.path].add(mutant, fate.way, fate.what)
-    report.write(step.name, results)
+    report.write(step.name, {path: result for path, result in results.items() if result.run})
 
 
 def still_alive(step, mutants, results, known):

@@ -12,6 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from tests.mutation.mutants import source_of
@@ -251,7 +252,7 @@ def temporary_folder(folder):
 
 
 def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
-    """Yield {mutant: Fate}, of all of them, each time that more is known: at the end of each way. Raises Refusal.
+    """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
 
     tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
     first way only. So many `workers` check side by side. is_quick: only ways without servers.
@@ -264,10 +265,15 @@ def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
             continue
         with Court(kind, root, step, workers) as court:
             for way in ways:
-                found = court.side_by_side(left, way, tell)
-                fates |= {mutant: Fate(way.name, what or "") for mutant, what in found.items()}
+                limit = TIMES * court.measure(way) + SECONDS_MORE if left else 0
+                for _, of_file in groupby(left, key=lambda mutant: mutant.path):
+                    found = court.side_by_side(list(of_file), way, limit, tell)
+                    fates |= {mutant: Fate(way.name, what or "") for mutant, what in found.items()}
+                    yield fates
+                if left:
+                    # Whatever a mutant has broken for those after it would be seen now.
+                    court.measure(way)
                 left = [mutant for mutant in left if not fates[mutant].what and mutant not in no_further]
-                yield fates
 
 
 class Court:
@@ -283,11 +289,8 @@ class Court:
             folder.mkdir()
             self.judges.append(kind(root, step, folder))
 
-    def side_by_side(self, mutants, way, tell):
-        """Return {mutant: what found it, or None}, for one way of checking. Raises Refusal."""
-        if not mutants:
-            return {}
-        limit = TIMES * self.measure(way) + SECONDS_MORE
+    def side_by_side(self, mutants, way, limit, tell):
+        """Return {mutant: what found it, or None}, for one way of checking; `limit` in seconds. Raises Refusal."""
         idle = queue.Queue()
         for each in self.judges:
             idle.put(each)
@@ -302,10 +305,7 @@ class Court:
             return what
 
         with ThreadPoolExecutor(len(self.judges)) as executor:
-            found = dict(zip(mutants, executor.map(judge, mutants), strict=True))
-        # Whatever a mutant has broken for those after it would be seen now.
-        self.measure(way)
-        return found
+            return dict(zip(mutants, executor.map(judge, mutants), strict=True))
 
     def measure(self, way):
         """Let every judge check the step as it is. Returns the longest time, in seconds. Raises Refusal if it fails.
