@@ -6,6 +6,7 @@ a line of JSON, {"failed": name}, with null when all have passed. What is printe
 
 import json
 import os
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,8 @@ from tests.support.verdicts import FAILED_TASKS
 
 ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
+# What a shell starts in the background ignores Ctrl-C, and hands that on to the servers that the checks stop so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -139,6 +139,12 @@ def test_the_environment_is_heard(load_settings):
     assert settings["ALLOWED_HOSTS"] == ["chat.example.org", "example.org"]
 
 
+@check(gs2=KEPT, gs3=KEPT)
+def test_a_count_can_be_followed(load_settings):
+    """COUNT_INTERVAL is a setting, one second: slow enough to watch."""
+    assert load_settings()["COUNT_INTERVAL"] == 1.0
+
+
 # What the lessons say that production needs.
 PRODUCTION = {
     "DEBUG": "0",
