@@ -208,7 +208,7 @@ async def test_the_page_measures_three_counters(page, case):
     lanes = [LANE.fullmatch(text) for text in await card.locator(".lanes li p").all_text_contents()]
     assert [lane and lane[1] for lane in lanes] == ["1", "2", "3"], "each of the three lanes tells its figures"
     firsts, lasts = ([float(lane[number]) for lane in lanes] for number in (2, 3))
-    assert all(first < last for first, last in zip(firsts, lasts, strict=True)), f"{firsts} comes before {lasts}"
+    assert all(first <= last for first, last in zip(firsts, lasts, strict=True)), f"{firsts} comes after {lasts}"
     assert 8 * COUNT_INTERVAL["wire"] - 0.1 < max(lasts) < took + 0.1, f"it took {took:.1f} s, the page tells {lasts}"
     figures = f"{min(lasts):.1f} s for the first, {max(lasts):.1f} s for all three."
     await expect(card.locator(".verdict")).to_contain_text(figures)
