@@ -24,7 +24,7 @@ def main(words):
     parser.add_argument("steps", nargs="*", metavar="gsN", choices=[*steps, []], help="the steps; all if none is named")
     parser.add_argument("--alive", action="store_true", help="only the mutants that lived the last time")
     parser.add_argument("--sample", type=int, metavar="N", help="only N mutants, evenly out of all")
-    parser.add_argument("--quick", action="store_true", help="only the checks in process; --alive goes on from there")
+    parser.add_argument("--quick", action="store_true", help="only the quickest checks; --alive goes on from there")
     parser.add_argument("--only", default="", metavar="TEXT", help="only files whose path has this in it")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at once")
     parser.add_argument("--list", action="store_true", help="check nothing, print the mutants")

@@ -37,7 +37,7 @@ SECONDS_TO_END = 10
 class Way:
     """Checks that are run together: their levels, as in tests/support/telling.py.
 
-    waits: they wait for other processes, so that a busy machine can make them fail.
+    waits: they wait for other processes or for a crowd, so that a busy machine can make them fail.
     """
 
     name: str
@@ -87,7 +87,13 @@ class Judge:
 class ProgramJudge(Judge):
     """Judges Python: a warm process checks the copy, in a fork for each mutant."""
 
-    ways = (Way("process", (CORE, REST), waits=False), Way("wire", (WIRE,)), Way("services", (SLOW,)))
+    # In process, too, some checks need a crowd, or measure: they come after those that a busy machine leaves alone.
+    ways = (
+        Way("process", (CORE,), waits=False),
+        Way("process", (REST,)),
+        Way("wire", (WIRE,)),
+        Way("services", (SLOW,)),
+    )
 
     def __init__(self, root, step, folder):
         super().__init__(root, step, folder)
@@ -255,7 +261,7 @@ def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
     """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
 
     tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
-    first way only. So many `workers` check side by side. is_quick: only ways without servers.
+    first way only. So many `workers` check side by side. is_quick: only ways that do not wait.
     """
     fates = dict.fromkeys(mutants, Fate())
     for suffix, kind in KINDS.items():
