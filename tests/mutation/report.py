@@ -35,7 +35,8 @@ of a step are made, and kept, by
 make gs2 mutate
 ```
 
-which ends with an error when a mutant lives that is not listed.
+which ends with an error when a mutant lives that is not listed. Where checks wait, for a server or a browser, a busy
+machine can make them fail: there a mutant counts as dead only if the step as it is passes the same check right after.
 
 ## The figures
 
