@@ -1,9 +1,7 @@
 """equivalent.toml: the mutants that live and change nothing that is promised, each with the reason.
 
-An entry has `steps`, the `reason`, and
-
-changes   [file, old lines, new lines], one for each mutant; lines without the space around them, as a run prints them
-words     [file, old lines]: every mutant of the lines that only says something else, to people
+An entry has `steps`, the `reason`, and `changes`: [file, old lines, new lines], one for each mutant, without the space
+around the lines, as a run prints them.
 """
 
 import tomllib
@@ -15,22 +13,20 @@ FILE = Path(__file__).parent / "equivalent.toml"
 
 @dataclass(frozen=True)
 class Equivalent:
-    """One or several mutants of a step that are equivalent for one reason; `new` is None where any words will do."""
+    """A mutant of a step that is equivalent, and why. Two lines that are the same to the letter count as one."""
 
     step: str
     path: str
     old: str
-    new: str | None
+    new: str
     reason: str
 
     def matches(self, mutant):
-        """Return whether this is about the mutant: any object with path, old, new and operator."""
-        if (self.path, self.old) != (mutant.path, mutant.old):
-            return False
-        return mutant.operator == "string" if self.new is None else self.new == mutant.new
+        """Return whether this is about the mutant: any object with path, old and new."""
+        return (self.path, self.old, self.new) == (mutant.path, mutant.old, mutant.new)
 
     def __str__(self):
-        return f"{self.step} {self.path}: {self.old} → {'(other words)' if self.new is None else self.new}"
+        return f"{self.step} {self.path}: {self.old} → {self.new}"
 
 
 def read(step, file=FILE):
@@ -42,10 +38,8 @@ def from_entries(entries, step):
     """Yield the Equivalents of the step of that name in the entries of the file."""
     for entry in entries:
         if step in entry["steps"].split():
-            for path, old, new in entry.get("changes", ()):
-                yield Equivalent(step, path, old, new, entry["reason"].strip())
-            for path, old in entry.get("words", ()):
-                yield Equivalent(step, path, old, None, entry["reason"].strip())
+            for change in entry["changes"]:
+                yield Equivalent(step, *change, entry["reason"].strip())
 
 
 def about(mutant, equivalents):
