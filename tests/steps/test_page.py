@@ -212,8 +212,14 @@ async def test_the_page_measures_three_counters(page, case):
     assert 8 * COUNT_INTERVAL["wire"] - 0.1 < max(lasts) < took + 0.1, f"it took {took:.1f} s, the page tells {lasts}"
     figures = f"{min(lasts):.1f} s for the first, {max(lasts):.1f} s for all three."
     await expect(card.locator(".verdict")).to_contain_text(figures)
-    drawn = float((await card.locator(".span").text_content()).removesuffix(" s"))
-    assert drawn >= max(lasts), "a lane goes on behind the end of the scale"
+    # The scale has room for three counts one after another, at the pace of the first number, and for no more.
+    span = float((await card.locator(".span").text_content()).removesuffix(" s"))
+    assert max(lasts) <= span <= max(*lasts, 24 * (min(firsts) + 0.05)) + 0.1, f"the scale ends at {span} s"
+    drawn_until = await card.locator(".lanes").evaluate("(lanes) => Number(lanes.style.getPropertyValue('--now'))")
+    drawn_at = await card.locator(".track i").evaluate_all(
+        "(dots) => dots.map((dot) => Number(dot.style.getPropertyValue('--at')))"
+    )
+    assert 0 < min(drawn_at) < max(drawn_at) <= drawn_until, "a number is drawn where its lane has not come to"
 
 
 @check("wire", gs2={"/ws/sc/count/": KEPT}, gs3={"/ws/sc/count/": KEPT, "/ws/ac/count/": KEPT})
