@@ -1,4 +1,4 @@
-"""make test, make prove and make lint: the tools that do the work, called in the workbook's folder."""
+"""make test, prove, mutate and lint: the tools that do the work, called in the workbook's folder."""
 
 import subprocess
 import sys
@@ -15,6 +15,12 @@ def test(call):
 def prove(call):
     """Let pytest take the place of this process: the proofs, and what later steps keep, which takes minutes."""
     hand_over([sys.executable, "-m", "pytest", "--proof", "-m", "proof", *call.words], cwd=call.root)
+
+
+def mutate(call):
+    """Let the mutation take the place of this process: the step's mutants, or all; it takes long."""
+    step = [call.step.name] if call.step else []
+    hand_over([sys.executable, "-m", "tests.mutation", *step, *call.words], cwd=call.root)
 
 
 def lint(call):

@@ -14,13 +14,17 @@ from workbook.alone import alone
 from workbook.installer import create, install
 from workbook.pythons import hand_over, marker_path, venv_python
 
-# What the tests need includes what the steps need.
-REQUIREMENTS = {"run": ("requirements.txt",), "tests": ("requirements.txt", "requirements-tests.txt")}
+# What the tests need includes what the steps need, and so on.
+REQUIREMENTS = {
+    "run": ("requirements.txt",),
+    "tests": ("requirements.txt", "requirements-tests.txt"),
+    "mutation": ("requirements.txt", "requirements-tests.txt", "requirements-mutation.txt"),
+}
 TELL_IDENTITY = "import sys; print('python', *sys.version_info[:2], sys.prefix)"
 
 
 def enter(root, needs, words):
-    """Return inside root's .venv, ready for needs ("run" or "tests"); outside it, start again there."""
+    """Return inside root's .venv, ready for needs (a key of REQUIREMENTS); outside it, start again there."""
     prepare(root, needs)
     if not is_inside(root):
         hand_over([venv_python(root), "-m", "workbook", *words])
@@ -32,7 +36,7 @@ def is_inside(root):
 
 
 def prepare(root, needs):
-    """Make root's .venv ready for needs ("run" or "tests"). Raises Refusal if it cannot be made so."""
+    """Make root's .venv ready for needs (a key of REQUIREMENTS). Raises Refusal if it cannot be made so."""
     files = [root / name for name in REQUIREMENTS[needs]]
     if is_ready(root, files):
         return

@@ -36,6 +36,7 @@ def generated(root):
         if before:
             yield step.readme, filled(step.readme, "diff", diff_part(before, step))
     yield from page_of_mistakes(root)
+    yield from page_of_mutation(root)
     yield root / "README.md", filled(root / "README.md", "steps", steps_table(root))
 
 
@@ -46,6 +47,14 @@ def page_of_mistakes(root):
         from tests.mistakes.page import page
 
         yield root / PAGE, page(root / "tests/mistakes/catalogue")
+
+
+def page_of_mutation(root):
+    """Yield the page that is made from the kept results of the mutation, where there are any: its path and its text."""
+    if (root / "tests/mutation/results").is_dir():
+        from tests.mutation.report import PAGE, page
+
+        yield root / PAGE, page(root)
 
 
 def filled(path, name, part):

@@ -1,4 +1,4 @@
-"""make lock: resolves what the steps and the tests ask for into the two pinned requirements files."""
+"""make lock: resolves what the steps, the tests and the mutation ask for into the pinned requirements files."""
 
 import shutil
 import subprocess
@@ -10,10 +10,12 @@ from workbook.steps import all_steps
 
 
 def lock(call):
-    """Write requirements.txt and requirements-tests.txt; call.words (--upgrade) go to uv. Raises Refusal."""
+    """Write requirements.txt, -tests.txt and -mutation.txt; call.words (--upgrade) go to uv. Raises Refusal."""
     sources = [f"{step.folder.name}/requirements.txt" for step in all_steps(call.root)]
     compile_pins(call, "requirements.txt", *sources)
-    compile_pins(call, "requirements-tests.txt", *sources, "--group", "tests", "-c", "requirements.txt")
+    tests = (*sources, "--group", "tests")
+    compile_pins(call, "requirements-tests.txt", *tests, "-c", "requirements.txt")
+    compile_pins(call, "requirements-mutation.txt", *tests, "--group", "mutation", "-c", "requirements-tests.txt")
     return 0
 
 

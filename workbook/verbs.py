@@ -25,7 +25,7 @@ class Verb:
 
     function: "module:name", imported when the verb is called; it takes a Call and returns the exit status.
     of: what the verb is for: "step", "whole", or "both".
-    needs: what has to be installed first: "run" (requirements.txt), "tests" (more), or "" for nothing.
+    needs: what has to be installed first: "run" (requirements.txt), "tests" or "mutation" (more), or "" for nothing.
     passes_words_to: the program that gets the words which the command does not know, if any.
     """
 
@@ -107,6 +107,15 @@ VERBS = (
         "whole",
         "tests",
         passes_words_to="pytest",
+        is_for_maintainers=True,
+    ),
+    Verb(
+        "mutate",
+        "find edits of the steps that no check notices",
+        "workbook.checks:mutate",
+        "both",
+        "mutation",
+        passes_words_to="the mutation",
         is_for_maintainers=True,
     ),
     Verb(

@@ -8,6 +8,7 @@ from tests.support.client import Closed
 from tests.tasks import KEPT, check
 
 ONE_MIB = 1024 * 1024
+ANSWER = "Message from server: "
 
 ACCEPT = {"gs2": {"/ws/sc/": 1}, "gs3": {"/ws/sc/": KEPT, "/ws/ac/": 1}}
 TEXT = {"gs2": {"/ws/sc/": 2}, "gs3": {"/ws/sc/": KEPT, "/ws/ac/": 2}}
@@ -107,11 +108,12 @@ async def test_an_empty_binary_frame_does_no_harm(connect):
 
 @check("process", "wire", **TEXT)
 @pytest.mark.unhurried
-async def test_a_long_text_is_answered(connect):
-    """A text that fits is answered whole, however long it is."""
+@pytest.mark.parametrize("length", [1_000_000, ONE_MIB - len(ANSWER)], ids=["long", "just"])
+async def test_a_long_text_is_answered(connect, length):
+    """A text whose answer fits into 1 MiB is answered whole, however long it is."""
     client = await connect()
-    await client.send("x" * 1_000_000)
-    await client.expect("Message from server: " + "x" * 1_000_000)
+    await client.send("x" * length)
+    await client.expect(ANSWER + "x" * length)
 
 
 @check("wire", **TEXT)

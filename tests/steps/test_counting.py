@@ -24,6 +24,9 @@ async def test_it_counts(connect, last):
     client = await connect()
     await client.send(str(last))
     await client.expect(*(str(number) for number in range(1, last + 1)))
+    # Would it count on, its next number came before this one.
+    await client.send("1")
+    await client.expect("1")
 
 
 @check("process", **COUNT)
@@ -162,6 +165,20 @@ async def test_stop_is_heard_while_it_counts(connect):
     # Would the count go on, its next number came before this one.
     await client.send("2")
     await client.expect("1", "2")
+
+
+@check("process", "wire", gs3={"/ws/ac/count/": 5})
+async def test_a_number_while_it_counts_is_an_error(connect):
+    """While it counts, another number gets a text that starts with "error:", and the count goes on to its end."""
+    client = await connect()
+    await client.send("3")
+    await client.send("2")
+    heard = [await client.receive() for _ in range(4)]
+    errors = [frame for frame in heard if not frame.isdigit()]
+    assert [frame for frame in heard if frame.isdigit()] == ["1", "2", "3"]
+    assert errors[0].startswith("error:"), f"the other number was answered with {errors[0]!r}"
+    await client.send("1")
+    await client.expect("1")
 
 
 @check("process", "wire", gs3={"/ws/ac/count/": 5})

@@ -2,9 +2,11 @@
 
 import itertools
 import re
+import time
 
 import pytest
 
+from tests.steps.conftest import COUNT_INTERVAL
 from tests.support.browser import expect
 from tests.support.server import Server
 from tests.tasks import EVERY_STEP, KEPT, check
@@ -18,6 +20,8 @@ GENERIC = {"gs7": {f"/ws/{via}/lobby/": KEPT for via in ("wsc", "awsc", "jwc", "
 # What does not depend on the consumer is checked with one.
 ONE_GENERIC = {"gs7": {"/ws/wsc/lobby/": KEPT}}
 ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP} | ASYNC_ONLY | ONE_GENERIC
+# What a counter of the experiment tells of itself.
+LANE = re.compile(r"socket (\d) first number after (\d+\.\d) s, last after (\d+\.\d) s")
 HTML = "<img src=x onerror=\"document.title='broken'\">"
 
 # The contrast of an element's text with what is behind it, by the formula of WCAG 2.
@@ -195,10 +199,47 @@ async def test_the_page_measures_three_counters(page, case):
     """The page measures that sync counters run one after another, and async ones side by side."""
     card = page.locator(f'.counters[data-path="{case.route}"]')
     await card.get_by_label("Count to").fill("8")
+    began = time.monotonic()
     await card.get_by_role("button", name="Open three counters").click()
     expected = "One after another" if "/sc/" in case.route else "Side by side"
     await expect(card.locator(".verdict")).to_contain_text(expected)
+    took = time.monotonic() - began
     await expect(card.locator(".track i")).to_have_count(24)
+    lanes = [LANE.fullmatch(text) for text in await card.locator(".lanes li p").all_text_contents()]
+    assert [lane and lane[1] for lane in lanes] == ["1", "2", "3"], "each of the three lanes tells its figures"
+    firsts, lasts = ([float(lane[number]) for lane in lanes] for number in (2, 3))
+    assert all(first <= last for first, last in zip(firsts, lasts, strict=True)), f"{firsts} comes after {lasts}"
+    assert 8 * COUNT_INTERVAL["wire"] - 0.1 < max(lasts) < took + 0.1, f"it took {took:.1f} s, the page tells {lasts}"
+    figures = f"{min(lasts):.1f} s for the first, {max(lasts):.1f} s for all three."
+    await expect(card.locator(".verdict")).to_contain_text(figures)
+    # The scale has room for three counts one after another, at the pace of the first number, and for no more.
+    span = float((await card.locator(".span").text_content()).removesuffix(" s"))
+    assert max(lasts) <= span <= max(*lasts, 24 * (min(firsts) + 0.05)) + 0.1, f"the scale ends at {span} s"
+    drawn_until = await card.locator(".lanes").evaluate("(lanes) => Number(lanes.style.getPropertyValue('--now'))")
+    drawn_at = await card.locator(".track i").evaluate_all(
+        "(dots) => dots.map((dot) => Number(dot.style.getPropertyValue('--at')))"
+    )
+    assert 0 < min(drawn_at) < max(drawn_at) <= drawn_until, "a number is drawn where its lane has not come to"
+
+
+@check("wire", gs2={"/ws/sc/count/": KEPT}, gs3={"/ws/sc/count/": KEPT, "/ws/ac/count/": KEPT})
+@pytest.mark.traceback("a sync counter hears of no end until it has counted, and sends to who is gone")
+async def test_the_measurement_can_be_stopped(page, case):
+    """Stop ends the measurement, and the next one can begin at once."""
+    card = page.locator(f'.counters[data-path="{case.route}"]')
+    start, stop = (card.get_by_role("button", name=name) for name in ("Open three counters", "Stop"))
+    await card.get_by_label("Count to").fill("12")
+    await expect(stop).to_be_disabled()
+    await start.click()
+    await expect(start).to_be_disabled()
+    await stop.click()
+    await expect(card.locator(".verdict")).to_contain_text("Stopped")
+    await expect(start).to_be_focused()
+    await expect(stop).to_be_disabled()
+    await card.get_by_label("Count to").fill("1")
+    await start.click()
+    await expect(card.locator(".verdict")).to_contain_text("for all three")
+    await expect(card.locator(".track i")).to_have_count(3)
 
 
 @check("wire", gs3={"/ws/ac/count/": KEPT})

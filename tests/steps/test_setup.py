@@ -124,12 +124,25 @@ def test_without_debug_a_secret_key_is_needed(load_settings, off):
 
 
 @check(**every_step(KEPT))
+@pytest.mark.parametrize("on", ["1", "true", "True", "yes", "on"])
+def test_debug_can_be_turned_on_in_words(load_settings, on):
+    """DEBUG=1 and DEBUG=true are the same."""
+    assert load_settings(DEBUG=on)["DEBUG"] is True
+
+
+@check(**every_step(KEPT))
 def test_the_environment_is_heard(load_settings):
     """SECRET_KEY, DEBUG and ALLOWED_HOSTS come from the environment."""
     settings = load_settings(DEBUG="0", SECRET_KEY="long and random", ALLOWED_HOSTS="chat.example.org,example.org")
     assert settings["DEBUG"] is False
     assert settings["SECRET_KEY"] == "long and random"
     assert settings["ALLOWED_HOSTS"] == ["chat.example.org", "example.org"]
+
+
+@check(gs2=KEPT, gs3=KEPT)
+def test_a_count_can_be_followed(load_settings):
+    """COUNT_INTERVAL is a setting, one second: slow enough to watch."""
+    assert load_settings()["COUNT_INTERVAL"] == 1.0
 
 
 # What the lessons say that production needs.

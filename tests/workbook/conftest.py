@@ -39,6 +39,7 @@ class Workbook:
         (self.root / ".gitignore").write_text("/.venv/\n__pycache__/\ndb.sqlite3*\n")
         self.write("requirements.txt", "")
         self.write("requirements-tests.txt", "")
+        self.write("requirements-mutation.txt", "")
         for name in PROGRAMS:
             if path := shutil.which(name):
                 (self.programs / name).symlink_to(path)
@@ -81,7 +82,7 @@ class Workbook:
         venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
         site = next(folder.glob("lib/*/site-packages"))
         (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
-        files = [self.root / name for name in environment.REQUIREMENTS["tests"]]
+        files = [self.root / name for name in environment.REQUIREMENTS["mutation"]]
         lines = [environment.identity(self.root), *map(environment.fingerprint, files)]
         Path(marker_path(self.root)).write_text("\n".join(lines))
 

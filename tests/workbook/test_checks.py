@@ -1,4 +1,4 @@
-"""`make test`, `make prove` and `make lint`: the tools get the right words, and their status arrives."""
+"""`make test`, `prove`, `mutate` and `lint`: the tools get the right words, and their status arrives."""
 
 import pytest
 
@@ -17,6 +17,16 @@ TELL = "import os, sys\nprint(sys.argv[1:], os.getcwd())\nsys.exit(5)\n"
 )
 def test_words_go_on_to_pytest_and_its_status_comes_back(ready, words, arguments):
     ready.write("pytest.py", TELL)
+    done = ready.call(*words)
+    assert done.returncode == 5
+    assert done.stdout == f"{arguments} {ready.root}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"), [(["mutate"], []), (["gs1", "mutate", "--alive"], ["gs1", "--alive"])], ids=str
+)
+def test_words_go_on_to_the_mutation_and_its_status_comes_back(ready, words, arguments):
+    ready.write("tests/mutation.py", TELL)
     done = ready.call(*words)
     assert done.returncode == 5
     assert done.stdout == f"{arguments} {ready.root}\n"

@@ -1,0 +1,343 @@
+"""The trial of the mutants: each in a copy of its step, by the cheapest checks first, up to the first that fails."""
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from tests.mutation.mutants import source_of
+from tests.mutation.report import LATE
+from tests.support.server import own_environment
+from workbook.checker import LIMIT, Checker
+from workbook.lesson import material_of
+from workbook.speech import Refusal
+from workbook.steps import Step
+from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
+
+# A mutant is late when it takes so much longer than the step as it is: a busy machine is no mistake.
+TIMES, SECONDS_MORE = 5, 15
+TRIES = 3
+PATIENT = 4  # so many times longer than for a learner a check that waits may be silent
+PATIENCE = 600  # seconds for the step as it is
+# Servers would keep one waiting longer; nobody needs what they would still say.
+SECONDS_TO_END = 10
+
+
+@dataclass(frozen=True)
+class Way:
+    """Checks that are run together: their levels, as in tests/support/telling.py.
+
+    waits: they wait for other processes or for a crowd, so that a busy machine can make them fail.
+    """
+
+    name: str
+    levels: tuple = ()
+    waits: bool = True
+
+
+class Judge:
+    """Checks mutants in a copy of the step. A subclass says how, in `first_failure`."""
+
+    ways: tuple[Way, ...]  # from the cheapest to the dearest
+
+    def __init__(self, root, step, folder):
+        """Make the copy in `folder`; what the checks leave behind goes into a folder there too."""
+        self.root = root
+        self.step = step
+        ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*", ".*")
+        self.copy = Step(shutil.copytree(step.folder, folder / step.folder.name, ignore=ignored))
+        self.litter = folder / "litter"
+        self.litter.mkdir()
+        # PostgreSQL is another user, who has to get at its data.
+        for path in (folder, self.litter):
+            path.chmod(0o755)
+
+    def try_out(self, mutant, way, limit):
+        """Return what has found the mutant, a check's name or in words, or None if it lives. `limit` in seconds.
+
+        Where checks wait, it was the mutant only if the step as it is passes the same check right after. Raises Refusal
+        when it does not, again and again.
+        """
+        for _ in range(TRIES):
+            found = self.found(mutant, way, limit)
+            if not found or not way.waits or self.first_failure(way, limit, until=found) is None:
+                return found
+        raise Refusal(f"{self.step.name} itself fails at {found} now and then: this machine is too busy.", 1)
+
+    def found(self, mutant, way, limit):
+        """Return what has found the mutant, at the first try."""
+        file = source_of(self.copy, mutant)
+        file.write_text(mutant.text, encoding="utf-8")
+        try:
+            return self.first_failure(way, limit)
+        finally:
+            shutil.copyfile(source_of(self.step, mutant), file)
+
+
+class ProgramJudge(Judge):
+    """Judges Python: a warm process checks the copy, in a fork for each mutant."""
+
+    # In process, too, some checks need a crowd, or measure: they come after those that a busy machine leaves alone.
+    ways = (
+        Way("process", (CORE,), waits=False),
+        Way("process", (REST,)),
+        Way("wire", (WIRE,)),
+        Way("services", (SLOW,)),
+    )
+
+    def __init__(self, root, step, folder):
+        super().__init__(root, step, folder)
+        self.tasks = [*material_of(step).tasks, None]
+        with temporary_folder(self.litter):
+            self.checker = Checker(root, step.name)
+
+    def first_failure(self, way, limit=PATIENCE, until=None):
+        """Check the copy as it is. Returns what went wrong first, or None. `limit` in seconds.
+
+        until: the check that is the last one, if it is one.
+        """
+        self.checker.limit = LIMIT * PATIENT if way.waits else LIMIT
+        self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True)
+        late = ("news", {"news": "late", "run": self.checker.run})
+        timer = threading.Timer(limit, self.checker.events.put, [late])
+        timer.start()
+        try:
+            found = self.listen(until)
+        finally:
+            timer.cancel()
+        if SLOW in way.levels:
+            self.clean_up()
+        return found
+
+    def listen(self, until):
+        """Return what the news tell of the first failure, None if there is none up to the check `until`."""
+        is_done = False
+        with contextlib.closing(self.checker.answers()) as answers:
+            for news in answers:
+                kind = news["news"]
+                if kind == "broken":
+                    return f"it does not load: {news['error']}"
+                if kind == "late":
+                    return LATE
+                if kind == "result" and news["outcome"] == FAILED:
+                    return name_of(news["id"])
+                if kind == "result" and news["outcome"] == NOT_CHECKED:
+                    return f"{name_of(news['id'])} could not be checked: {news['reason']}"
+                if kind == "result" and name_of(news["id"]) == until:
+                    return None
+                is_done = is_done or kind == "done"
+        return None if is_done else "it ended Python, or hung"
+
+    def clean_up(self):
+        """End what still runs, and remove what servers that were killed have left."""
+        self.checker.ask(self.copy, [], [])
+        with contextlib.closing(self.checker.answers()) as answers:
+            for _ in answers:
+                pass
+        for path in self.litter.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def end(self):
+        """End the process."""
+        self.checker.__exit__(None, None, None)
+
+
+class PageJudge(Judge):
+    """Judges scripts: one server and one browser for all mutants, see pages.py; a script is read with each page."""
+
+    ways = (Way("browser"),)
+
+    def __init__(self, root, step, folder):
+        super().__init__(root, step, folder)
+        self.said = folder / "said"
+        self.start()
+
+    def start(self):
+        """Start a process that waits for questions."""
+        options = [
+            f"--step={self.step.name}",
+            f"--project={self.copy.folder}",
+            "-m",
+            "browser",
+            "-o",
+            "timeout=0",
+            "-s",
+        ]
+        with self.said.open("ab") as said:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    *options,
+                    "-p",
+                    "tests.mutation.pages",
+                    "-p",
+                    "no:cacheprovider",
+                    "tests/steps",
+                ],
+                cwd=self.root,
+                env=own_environment(TMPDIR=str(self.litter)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+            )
+        self.answers = queue.Queue()
+        threading.Thread(target=self.listen, args=(self.process, self.answers), daemon=True).start()
+
+    def listen(self, process, answers):
+        """Put the answers of a process into a queue, and None at its end."""
+        for line in process.stdout:
+            answers.put(json.loads(line))
+        answers.put(None)
+
+    def first_failure(self, way, limit=PATIENCE, until=None):
+        """Check the copy as it is. Returns what went wrong first, or None. `limit` in seconds. Raises Refusal.
+
+        until: the only check to make, if it is one.
+        """
+        self.process.stdin.write(f"{until or ''}\n".encode())
+        self.process.stdin.flush()
+        try:
+            answer = self.answers.get(timeout=limit)
+        except queue.Empty:
+            self.end()
+            self.start()
+            return LATE
+        if answer is None:
+            raise Refusal(f"The checks themselves have failed. They said:\n{self.said.read_text()[-2000:]}", 1)
+        return answer["failed"]
+
+    def end(self):
+        """End the process."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass(frozen=True)
+class Fate:
+    """The last way in which a mutant was checked, and what has found it there, "" while it lives."""
+
+    way: str = ""
+    what: str = ""
+
+
+KINDS = {".py": ProgramJudge, ".js": PageJudge}
+
+
+def name_of(check):
+    """Return the name of a check, with its parameters, from its node id."""
+    return check.rpartition("::")[2]
+
+
+@contextlib.contextmanager
+def temporary_folder(folder):
+    """What is started in here puts its temporary files into `folder`."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
+
+
+def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
+    """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
+
+    tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
+    first way only. So many `workers` check side by side. is_quick: only ways that do not wait.
+    """
+    fates = dict.fromkeys(mutants, Fate())
+    for suffix, kind in KINDS.items():
+        left = [mutant for mutant in mutants if mutant.path.endswith(suffix)]
+        ways = [way for way in kind.ways if not (is_quick and way.waits)]
+        if not (left and ways):
+            continue
+        with Court(kind, root, step, workers) as court:
+            for way in ways:
+                limit = TIMES * court.measure(way) + SECONDS_MORE if left else 0
+                for _, of_file in groupby(left, key=lambda mutant: mutant.path):
+                    found = court.side_by_side(list(of_file), way, limit, tell)
+                    fates |= {mutant: Fate(way.name, what or "") for mutant, what in found.items()}
+                    yield fates
+                if left:
+                    # Whatever a mutant has broken for those after it would be seen now.
+                    court.measure(way)
+                left = [mutant for mutant in left if not fates[mutant].what and mutant not in no_further]
+
+
+class Court:
+    """Judges of one kind for one step, who work side by side. Use it as a context manager."""
+
+    def __init__(self, kind, root, step, workers):
+        self.folder = tempfile.TemporaryDirectory(prefix="channels-workbook-", ignore_cleanup_errors=True)
+        Path(self.folder.name).chmod(0o755)
+        self.step = step
+        self.judges = []
+        for number in range(workers):
+            folder = Path(self.folder.name) / str(number)
+            folder.mkdir()
+            self.judges.append(kind(root, step, folder))
+
+    def side_by_side(self, mutants, way, limit, tell):
+        """Return {mutant: what found it, or None}, for one way of checking; `limit` in seconds. Raises Refusal."""
+        idle = queue.Queue()
+        for each in self.judges:
+            idle.put(each)
+
+        def judge(mutant):
+            judge = idle.get()
+            try:
+                what = judge.try_out(mutant, way, limit)
+            finally:
+                idle.put(judge)
+            tell(mutant, way.name, what)
+            return what
+
+        with ThreadPoolExecutor(len(self.judges)) as executor:
+            return dict(zip(mutants, executor.map(judge, mutants), strict=True))
+
+    def measure(self, way):
+        """Let every judge check the step as it is. Returns the longest time, in seconds. Raises Refusal if it fails.
+
+        Where checks wait, a busy machine may make them fail once or twice.
+        """
+
+        def measure(judge):
+            for _ in range(TRIES if way.waits else 1):
+                began = time.monotonic()
+                if not (what := judge.first_failure(way)):
+                    return time.monotonic() - began
+                print(f"{self.step.name} as it is: {what} ({way.name})", flush=True)
+            raise Refusal(f"{self.step.name} itself has to be green before its mutants are: {what} ({way.name}).", 1)
+
+        with ThreadPoolExecutor(len(self.judges)) as executor:
+            seconds = max(executor.map(measure, self.judges))
+        print(f"{self.step.name} as it is: green ({way.name}) in {seconds:.1f} s", flush=True)
+        return seconds
+
+    def __enter__(self):
+        """Return itself."""
+        return self
+
+    def __exit__(self, *error):
+        """End the judges' processes."""
+        for judge in self.judges:
+            judge.end()
+        self.folder.cleanup()

@@ -1,0 +1,131 @@
+"""The mutation's own parts: which lines, which edits, what is listed, what is told. Its runs are `make mutate`."""
+
+import tomllib
+
+import pytest
+
+from tests.mutation import equivalents, report, scripts
+from tests.mutation.__main__ import evenly
+from tests.mutation.mutants import changed_lines, mutant_of, mutants_in
+from tests.workbook.conftest import ROOT
+from workbook.steps import Step, all_steps
+
+BEFORE = "one\ntwo\nthree\n"
+AFTER = "one\nTWO\nthree\nfour\n"
+
+
+def ones(text):
+    """Yield an edit of each line."""
+    lines = text.splitlines(keepends=True)
+    for at, line in enumerate(lines):
+        yield "ones", "".join([*lines[:at], f"1{line}", *lines[at + 1 :]])
+
+
+def test_only_lines_that_the_step_changes():
+    assert changed_lines(BEFORE, AFTER) == {2, 4}
+    assert changed_lines("", BEFORE) == {1, 2, 3}
+    found = mutants_in("app/x.py", AFTER, changed_lines(BEFORE, AFTER), ones)
+    assert [(mutant.line, mutant.old, mutant.new) for mutant in found] == [(2, "TWO", "1TWO"), (4, "four", "1four")]
+    assert found[0].text == "one\n1TWO\nthree\nfour\n"
+
+
+def test_an_edit_over_several_lines_counts_for_each_of_them():
+    text = "call(\n    a,\n    b,\n)\n"
+    mutant, touched = mutant_of("x.py", "leave_out", text, "pass\n")
+    assert touched == {1, 2, 3, 4}
+    assert (mutant.old, mutant.new) == ("call(\na,\nb,\n)", "pass")
+    assert mutants_in("x.py", text, {3}, lambda text: [("leave_out", "pass\n")] * 2) == [mutant]
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        ("if (a === b) c();", ["if (a !== b) c();", "if (a === b) ;"]),
+        ("if (a && !b) c;", ["if (a || !b) c;", "if (a && b) c;", "if (!(a && !b)) c;", "if (a && !b) ;"]),
+        ("const a = true;", ["const a = false;"]),
+        ("const a = 10;", ["const a = 11;", "const a = 9;"]),
+        ("const a = 'b';", ["const a = 'XXbXX';"]),
+        ("const a = `b ${c} `;", ["const a = `XXb XX${c} `;"]),
+        ("const a = b?.c ?? d;", ["const a = b.c ?? d;", "const a = b?.c && d;"]),
+        ("const a = { b: c(), d };", []),
+        ("const a = /b/;  // true", []),
+        ('"use strict";', []),
+        ("a.b(() => {\n  return;\n});", [";", "a.b(() => {\n  ;\n});"]),
+        ("for (const a of b) a.c();", ["for (const a of b) ;"]),
+        ("let a; a = b;", ["let a; ;"]),
+    ],
+)
+def test_edits_of_a_script(text, edited):
+    assert [each for _, each in scripts.edits(text)] == edited
+
+
+ENTRIES = tomllib.loads("""
+[[equivalent]]
+steps = "gs1 gs2"
+reason = "No one can tell."
+changes = [["app/x.py", "TWO", "1TWO"], ["app/x.py", "four", "5"]]
+""")["equivalent"]
+
+
+def test_what_is_listed_and_what_is_stale():
+    known = list(equivalents.from_entries(ENTRIES, "gs2"))
+    two, four = mutants_in("app/x.py", AFTER, {2, 4}, ones)
+    assert equivalents.about(two, known).reason == "No one can tell."
+    assert equivalents.about(four, known) is None
+    assert list(equivalents.from_entries(ENTRIES, "gs3")) == []
+    assert equivalents.stale([two, four], known) == [known[1]]
+    assert str(known[1]) == "gs2 app/x.py: four → 5"
+
+
+LISTED = """
+[[equivalent]]
+steps = "gs1"
+reason = "No one can tell."
+changes = [["app/x.py", "TWO", "1TWO"]]
+"""
+
+
+def test_results_are_kept_and_told(tmp_path):
+    folder = tmp_path / "tests/mutation/results"
+    folder.mkdir(parents=True)
+    (tmp_path / "gs1_basic").mkdir()
+    (tmp_path / "tests/mutation/equivalent.toml").write_text(LISTED)
+    listed, alive, untried, dead = mutants_in("app/x.py", "TWO\nfour\nfive\nsix\n", {1, 2, 3, 4}, ones)
+    result = report.Result("2001-02-03", "another", made=5)
+    result.add(dead, "wire", report.LATE)
+    result.add(listed, "process", "")
+    result.add(alive, "services", "")
+    result.add(untried, "process", "")
+    results = {"app/x.py": result, "app/y.py": report.Result("2001-02-04", "", made=1, dead={"process": 1})}
+    report.write("gs1", results, folder)
+    assert report.read("gs1", folder) == results
+    assert report.read("gs2", folder) == {}
+    text = report.page(tmp_path)
+    assert "\n| gs1 | `app/x.py` | 4 of 5 |  | 1 |  |  | 1 | 1 | 1 | 1 |\n" in text
+    assert "\n| gs1 | `app/y.py` | 1 | 1 |  |  |  |  |  |  |  |\n" in text
+    assert "\n| **gs1** | **all of these** | 5 of 6 | 1 | 1 |  |  | 1 | 1 | 1 | 1 |\n" in text
+    assert "\n- gs1: 2001-02-03 to 2001-02-04; changed since then: `app/x.py`.\n" in text
+    assert "## Alive\n\nNo check notices these yet.\n\n### gs1\n\n- `app/x.py`, line 2: `four`\n  - `1four`\n" in text
+    assert "not yet tried in the other ways.\n\n### gs1\n\n- `app/x.py`, line 3: `five`\n  - `1five`\n" in text
+    assert "### gs1\n\nNo one can tell.\n\n- `app/x.py`, line 1: `TWO`\n  - `1TWO`\n" in text
+
+
+def test_a_sample_is_spread_evenly():
+    assert evenly("abcdefgh", 4) == ["a", "c", "e", "g"]
+    assert evenly("ab", 4) == ["a", "b"]
+
+
+def test_each_kept_result_is_of_a_step_and_each_listed_mutant_of_a_line_of_it():
+    steps = {step.name: step for step in all_steps(ROOT)}
+    for file in report.RESULTS.glob("*.json"):
+        assert file.stem in steps
+        assert report.read(file.stem), "a result of nothing"
+    for step in steps.values():
+        for each in equivalents.read(step.name):
+            assert is_in(each, step), f"the line is gone: {each}"
+
+
+def is_in(equivalent, step: Step):
+    """Return whether the lines of a listed mutant stand in the step."""
+    lines = (step.folder / equivalent.path).read_text(encoding="utf-8").split("\n")
+    return equivalent.old in "\n".join(line.strip() for line in lines if line.strip())
