@@ -56,7 +56,8 @@ def test_uv_resolves_the_steps_then_the_tests_then_the_mutation(steps):
     run, tests, mutation = done.stderr.splitlines()
     sources = " ".join(f"{name}/requirements.txt" for name in ("gs1_basic", "gs2_middle", "gs10_last"))
     assert done.returncode == 0
-    assert done.stdout == "requirements.txt is up to date.\nrequirements-tests.txt is up to date.\n"
+    files = ("requirements.txt", "requirements-tests.txt", "requirements-mutation.txt")
+    assert done.stdout == "".join(f"{name} is up to date.\n" for name in files)
     assert run.endswith(f"--upgrade -o requirements.txt {sources}")
     assert tests.endswith(f"-o requirements-tests.txt {sources} --group tests -c requirements.txt")
     assert mutation.endswith(f"{sources} --group tests --group mutation -c requirements-tests.txt")
