@@ -131,6 +131,8 @@ def divided(items):
 
 
 def in_a_line(report):
+    if report.skipped:
+        return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     return (crash.message if crash else str(report.longrepr)).partition("\n")[0]
 
