@@ -310,6 +310,7 @@ async def test_a_client_that_does_not_read_hurts_nobody(join):
 
 
 @check("process", **COMING)
+@pytest.mark.proof
 @pytest.mark.unhurried
 async def test_no_membership_is_left_in_memory(join, layer):
     """A hundred members that come and go leave no group behind."""
@@ -322,6 +323,7 @@ async def test_no_membership_is_left_in_memory(join, layer):
 
 # gs4 has Redis from the task on that puts it behind the layer.
 @check("redis", **{**COMING, "gs4": REDIS["gs4"]})
+@pytest.mark.proof
 @pytest.mark.unhurried
 async def test_no_membership_is_left_in_redis(join, redis_server, room):
     """Forty members that come and go, with a close frame or without, leave no group in Redis."""
@@ -339,6 +341,7 @@ async def test_no_membership_is_left_in_redis(join, redis_server, room):
 
 
 @check("redis", **REDIS)
+@pytest.mark.proof
 async def test_a_crowd_that_comes_at_once_is_let_in(join, room, case):
     """Three hundred who come in the same moment are all let in, over Redis too; half as many where they are users."""
     crowd = 150 if case.step in WITH_USERS else 300
@@ -349,6 +352,7 @@ async def test_a_crowd_that_comes_at_once_is_let_in(join, room, case):
 
 
 @check("process", gs4={"/ws/ac/": KEPT}, gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@pytest.mark.proof
 @pytest.mark.patient
 async def test_a_thousand_members_all_hear(join, case, layer, monkeypatch):
     """Each message reaches all of a thousand members in one room."""

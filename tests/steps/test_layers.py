@@ -219,6 +219,7 @@ async def come_back(visit, server, route):
 
 
 @check(gs4=7, gs5=KEPT, gs6=KEPT, gs7=KEPT)
+@pytest.mark.proof
 @pytest.mark.patient
 async def test_an_idle_socket_stays_open(idle_socket):
     """Over Redis, a socket on which nothing happens for 30 s is still open, and still hears."""

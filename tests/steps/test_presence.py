@@ -157,6 +157,7 @@ async def test_an_old_list_is_not_shown(join, layer, monkeypatch):
 
 
 @check("process", **HERE)
+@pytest.mark.proof
 async def test_a_storm(join, room):
     """Fifteen users who come and go in the same moments: in the end each list is the right one."""
     ann = await join(user="ann")
@@ -179,6 +180,7 @@ async def test_a_storm(join, room):
 
 
 @check("process", **BEATING)
+@pytest.mark.proof
 async def test_who_stays_stays(join, settings):
     """As long as a heart beats nobody goes: over many heartbeats nothing is told to anybody."""
     # Not quicker: on a busy machine three beats in a row may be late.
@@ -220,6 +222,7 @@ async def test_memberships_are_renewed(join, layer, settings):
 
 
 @check("process", **BEATING)
+@pytest.mark.proof
 async def test_a_full_channel_stops_no_heart(join, layer, settings):
     """A heartbeat that finds no room in the channel is missed; the next one comes, and nothing fails."""
     settings.HEARTBEAT = 0.05
@@ -427,6 +430,7 @@ async def test_redis_is_away_for_five_seconds(start_recorded, visit, redis_progr
 
 
 @check("wire", gs6={"/ws/ac/": KEPT}, gs7={"/ws/wsc/": KEPT})
+@pytest.mark.proof
 async def test_a_crowd_keeps_its_hearts(start_recorded, visit):
     """Sixty tabs with quick hearts on one server: a message still comes at once, and nobody is lost."""
     server = start_recorded(HEARTBEAT=str(HEARTBEAT))

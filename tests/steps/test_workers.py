@@ -55,6 +55,7 @@ async def sign_up(server, number):
 
 
 @check(gs7=10)
+@pytest.mark.proof
 async def test_two_hundred_in_one_room(workers, come):
     """200 clients on four processes: each message reaches all of them once, and those of one sender in their order."""
     visitors = await sign_up(workers, SPEAKERS)
