@@ -43,7 +43,9 @@ machine can make them fail: there a mutant counts as dead only if the step as it
 Dead by the first check that failed: in process, on the wire, with services (Redis, PostgreSQL, a browser, servers that
 a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those of the dead that did not come
 to an end. *Open* are survivors that were not yet tried in every way: `make gs2 mutate ARGS=--alive` goes on with them.
-"20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet.
+"20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet. Each is measured with
+the checks of the step that brings it: what of the page's script in gs1 comes to life with the first answer, in gs2, is
+alive here.
 """
 TABLE = """\
 | Step | File | Mutants | in process | on the wire | with services | in the browser | late | alive | open | equivalent |
