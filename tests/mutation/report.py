@@ -42,19 +42,20 @@ machine can make them fail: there a mutant counts as dead only if the step as it
 
 Dead by the first check that failed: in process, on the wire, with services (Redis, PostgreSQL, a browser, servers that
 a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those of the dead that did not come
-to an end. *Open* are survivors that were not yet tried in every way. "20 of 100" mutants: a sample, evenly spread. A
-file that is missing here was not measured yet.
+to an end. *Open* are survivors that were not yet tried in every way: `make gs2 mutate ARGS=--alive` goes on with them.
+"20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet. Each is measured with
+the checks of the step that brings it: what of the page's script in gs1 comes to life with the first answer, in gs2, is
+alive here.
 """
 TABLE = """\
 | Step | File | Mutants | in process | on the wire | with services | in the browser | late | alive | open | equivalent |
 | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |"""
-# What is said of the survivors, by their state.
+# The survivors that are told one by one, by their state.
 HEADINGS = {
     "alive": "## Alive\n\nNo check notices these yet.\n",
-    "open": "## Open\n\nThese lived in process, and were not yet tried in the other ways.\n",
     "equivalent": "## Equivalent\n\nThese change nothing that is promised. The reason stands first.\n",
 }
-STATES = tuple(HEADINGS)
+STATES = ("alive", "open", "equivalent")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def page(root):
         if (results := read(step.name, folder / RESULTS.name))
     ]
     rows = [row for each in shown for row in rows_of(*each)]
-    parts = [line for state in STATES for line in part(state, shown)]
+    parts = [line for state in HEADINGS for line in part(state, shown)]
     return "\n".join([HEAD, TABLE, *rows, "", *remarks(shown), *parts])
 
 
