@@ -65,21 +65,23 @@ class Judge:
     def try_out(self, mutant, way, limit):
         """Return what has found the mutant, a check's name or in words, or None if it lives. `limit` in seconds.
 
-        Where checks wait, it was the mutant only if the step as it is passes the same check right after. Raises Refusal
-        when it does not, again and again.
+        Where checks wait, it was the mutant only if the step as it is passes the same check right after, and the mutant
+        fails again. Raises Refusal when that does not become clear.
         """
         for _ in range(TRIES):
             found = self.found(mutant, way, limit)
-            if not found or not way.waits or self.first_failure(way, limit, until=found) is None:
+            if not found or not way.waits:
+                return found
+            if self.first_failure(way, limit, until=found) is None and self.found(mutant, way, limit, until=found):
                 return found
         raise Refusal(f"{self.step.name} itself fails at {found} now and then: this machine is too busy.", 1)
 
-    def found(self, mutant, way, limit):
-        """Return what has found the mutant, at the first try."""
+    def found(self, mutant, way, limit, until=None):
+        """Return what has found the mutant, at the first try; `until` as for first_failure."""
         file = source_of(self.copy, mutant)
         file.write_text(mutant.text, encoding="utf-8")
         try:
-            return self.first_failure(way, limit)
+            return self.first_failure(way, limit, until)
         finally:
             shutil.copyfile(source_of(self.step, mutant), file)
 
