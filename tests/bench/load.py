@@ -5,11 +5,11 @@ one clock. At most WINDOW messages are under way at once: far below a channel's 
 A chat and the bare consumers are measured in turn, round by round: whatever else the machine does, it does to both.
 """
 
+import argparse
 import asyncio
 import json
 import math
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -203,5 +203,7 @@ def rows(sizes, contestants=(*BARE, *GS4, *GS7), places=PLACES):
 
 
 if __name__ == "__main__":
-    for row in rows([int(size) for size in sys.argv[1:]] or UNASKED):
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.load", description="messages a second through a room")
+    parser.add_argument("members", nargs="*", type=int, choices=[*ALL, []], help="how many members the room has")
+    for row in rows(parser.parse_args().members or UNASKED):
         print(row, flush=True)

@@ -35,6 +35,7 @@ class Member:
 
     async def next(self):
         """Return the next frame, decoded."""
+        self.passed_over = []
         frame = await self.client.receive()
         assert isinstance(frame, str), f"expected a text frame, got the bytes {shorten(frame)}"
         decoded = json.loads(frame)
@@ -42,10 +43,11 @@ class Member:
         return decoded
 
     async def news(self):
-        """Return the next frame that is no list of users; the lists before it are `passed_over`."""
-        self.passed_over = []
+        """Return the next frame that is no list of users. Until another is taken, `passed_over` has those before it."""
+        passed_over = []
         while (frame := await self.next())["event"] == "users":
-            self.passed_over.append(frame["users"])
+            passed_over.append(frame["users"])
+        self.passed_over = passed_over
         return frame
 
     async def hear(self, event, **fields):

@@ -13,11 +13,11 @@ run      the verbs that she calls then
 open     whether it is open before anybody clicks
 """
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
@@ -168,4 +168,8 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.workbook.session", description="play sessions, for README.md"
+    )
+    parser.add_argument("steps", nargs="*", choices=[*NAMES, []], help="whose sessions; all, if none is named")
+    main(parser.parse_args().steps)
