@@ -5,19 +5,14 @@
 runs each step in processes of its own, because Django has one settings module a process (tests/support/processes.py).
 """
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import processes, verdicts
 from tests.support.evidence import Witness
+from tests.support.project import ROOT, STEPS, enter
 from tests.tasks import TASKS, case_of
-from workbook.steps import all_steps
-
-ROOT = Path(__file__).resolve().parent
-STEPS = {step.name: step for step in all_steps(ROOT)}
 
 
 def pytest_addoption(parser):
@@ -48,23 +43,9 @@ def pytest_configure(config):
         return
     if name not in STEPS:
         raise pytest.UsageError(f"there is no step {name!r}; the steps are {', '.join(STEPS)}")
-    project = project or STEPS[name].folder
-    if not (project / "manage.py").is_file():
+    if project and not (project / "manage.py").is_file():
         raise pytest.UsageError(f"{project} is no project: it has no manage.py")
-    config.stash[verdicts.PROJECT] = project.resolve()
-    enter(name, project.resolve())
-
-
-def enter(name, project):
-    """Make this process the Django process of the project of step `name` in the folder `project`."""
-    sys.path.insert(0, str(project))
-    os.environ["DJANGO_SETTINGS_MODULE"] = f"{name}.settings"
-    from django.conf import settings
-
-    try:
-        settings.INSTALLED_APPS  # noqa: B018  (loads the settings, which pytest-django then finds configured)
-    except Exception as error:
-        raise pytest.UsageError(f"{name}/settings.py does not load: {type(error).__name__}: {error}") from error
+    enter(config, name, project)
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -21,11 +21,12 @@ from tests.support.client import ProcessClient, WireClient
 from tests.support.lonely import LonelySocket
 from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
 from tests.support.postgres import Postgres, find_postgres, new_database
+from tests.support.project import PROJECT
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import COMMANDS, DATABASES, ROOT, TROUBLE, Database, Server, SqliteDatabase, own_environment
 from tests.support.tab import Tab
 from tests.support.timeline import Timeline, open_consumers
-from tests.support.verdicts import PROJECT, cannot_check
+from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process, visitor_of
 from tests.support.waiting import wait_for
 from tests.tasks import WITH_DATABASE, WITH_USERS, case_of

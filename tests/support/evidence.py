@@ -27,8 +27,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.frames import chain_of, own_frame, place, read_tracebacks
+from tests.support.project import PROJECT
 from tests.support.shape import shape_of
-from tests.support.verdicts import PROJECT
 from tests.tasks import case_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,6 +21,7 @@ import pytest
 from tests.support import client, verdicts
 from tests.support.frames import path_inside, place
 from tests.support.printing import Printed
+from tests.support.project import PROJECT
 from tests.tasks import case_of
 
 # The levels, in the order in which they are run. Each check of every task comes once before any comes with other data.
@@ -91,7 +92,7 @@ class Teller:
             shutil.rmtree(folder, ignore_errors=True)
         config = self.session.config
         config.option.step = self.step
-        config.stash[verdicts.PROJECT] = self.project
+        config.stash[PROJECT] = self.project
         self.printed = Printed()
         sys.stdout = sys.stderr = self.printed
         self.watch_out()

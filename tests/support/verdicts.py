@@ -1,13 +1,11 @@
 """The three results of a check: passed, failed, could not be checked; and what is shown with them."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.tasks import TASKS, case_of
 
-PROJECT = pytest.StashKey[Path]()
 FAILED_TASKS = pytest.StashKey["FailedTasks"]()
 LEFT_OUT = pytest.StashKey[int]()
 COMES_FIRST = "comes first"

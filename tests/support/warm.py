@@ -20,36 +20,7 @@ from pathlib import Path
 
 import pytest
 
-# What the checks and the steps import: read once, here, and not again at each save.
-PRELOADED = (
-    "asyncio",
-    "channels.db",
-    "channels.generic.websocket",
-    "channels.layers",
-    "channels.routing",
-    "channels.testing",
-    "channels_redis.core",
-    "daphne.apps",
-    "dj_database_url",
-    "django.contrib.admin.sites",
-    "django.contrib.staticfiles.handlers",
-    "django.core.asgi",
-    "django.core.checks.urls",
-    "django.core.management",
-    "django.db.backends.sqlite3.base",
-    "django.db.migrations.executor",
-    "django.middleware.clickjacking",
-    "django.middleware.common",
-    "django.middleware.security",
-    "django.template.backends.django",
-    "django.test.client",
-    "django.test.utils",
-    "msgpack",
-    "readline",
-    "redis",
-    "runpy",
-    "websockets.asyncio.client",
-)
+from tests.support.preloaded import preload
 
 PLUGINS = ("pytest_asyncio.plugin", "pytest_django.plugin", "pytest_timeout")
 
@@ -143,9 +114,7 @@ def main():
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks; its end is ours.
-    for name in PRELOADED:
-        with contextlib.suppress(ImportError):
-            __import__(name)
+    preload()
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     os.environ.pop("CI", None)  # A learner's machine may lack a browser.

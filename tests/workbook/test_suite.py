@@ -1,6 +1,7 @@
 """The suite itself, as one sees it: which tests run where, and what is said of their results."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -126,6 +127,20 @@ def suite(sample_root):
 NO_BROWSER = ("-m", "not browser")
 
 
+@pytest.fixture(params=["fork", "anew"])
+def either_way(request, sample_root):
+    """The suite's processes are forks, or, as where there is no fork, begin anew."""
+    file = sample_root / "tests/support/children.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub("^CAN_FORK = .*", f"CAN_FORK = {request.param == 'fork'}", text, flags=re.MULTILINE))
+    yield
+    file.write_text(text, encoding="utf-8")
+
+
+by_fork_or_anew = pytest.mark.usefixtures("either_way")
+
+
+@by_fork_or_anew
 def test_each_step_has_a_process_and_settings_of_its_own(suite):
     result = suite(*NO_BROWSER)
     assert result.returncode == 0, result.stdout
@@ -136,6 +151,7 @@ def test_each_step_has_a_process_and_settings_of_its_own(suite):
     assert (first[2], second[2]) == ("gs1.settings", "gs2.settings")
 
 
+@by_fork_or_anew
 def test_a_failure_tells_promise_task_and_timeline_and_what_hangs_on_it(suite):
     result = suite(*NO_BROWSER, told=["fail-gs2"])
     assert result.returncode == 1
@@ -197,12 +213,14 @@ def test_x_stops_at_the_first_failure(suite):
     assert "stopping after 1 failures" in result.stdout
 
 
+@by_fork_or_anew
 def test_x_lets_the_other_processes_tidy_up(suite):
     result = suite("-x", *NO_BROWSER, told=["fail-gs1", "wait-gs2"])
     assert "stopping after 1 failures" in result.stdout
     assert suite.tidied("gs2")
 
 
+@by_fork_or_anew
 @pytest.mark.skipif(os.name != "posix", reason="there is no Ctrl-C to send")
 def test_ctrl_c_lets_all_processes_tidy_up(suite):
     process = suite.start(*NO_BROWSER, told=["wait-gs2"])
@@ -214,6 +232,7 @@ def test_ctrl_c_lets_all_processes_tidy_up(suite):
     assert suite.tidied("gs2")
 
 
+@by_fork_or_anew
 def test_a_test_process_that_dies_is_a_failure(suite):
     result = suite(*NO_BROWSER, told=["die-gs2"])
     assert result.returncode == 1
