@@ -24,6 +24,7 @@ from tests.support.postgres import Postgres, find_postgres, new_database
 from tests.support.project import PROJECT
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import COMMANDS, DATABASES, ROOT, TROUBLE, Database, Server, SqliteDatabase, own_environment
+from tests.support.stem import fresh_python
 from tests.support.tab import Tab
 from tests.support.timeline import Timeline, open_consumers
 from tests.support.verdicts import cannot_check
@@ -210,7 +211,8 @@ def servers(request, alone, migration):
     application = f"{request.config.option.step}.asgi:application"
     production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
     servers = {
-        kind: Server(alone, kind, application, **({} if kind == "runserver" else production)) for kind in COMMANDS
+        kind: Server(alone, kind, application, python=fresh_python, **({} if kind == "runserver" else production))
+        for kind in COMMANDS
     }
     yield servers
     for server in servers.values():

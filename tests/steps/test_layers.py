@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,7 +10,7 @@ import pytest_asyncio
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
 from tests.support.redis import Redis
-from tests.support.server import TROUBLE, Server, free_port, own_environment
+from tests.support.server import TROUBLE, Server, free_port, manage, worker
 from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
 
@@ -24,19 +22,6 @@ def route_in(step, route):
     """Return what stands in for the route of gs4's sync or async consumer: gs6 has one chat, gs7 has four."""
     generic = {"/ws/sc/": "/ws/wsc/", "/ws/ac/": "/ws/ajwc/"}
     return {"gs6": "/ws/ac/", "gs7": generic[route]}.get(step, route)
-
-
-def manage(project, *arguments, **environment):
-    """Run a management command to its end; return the finished process."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "manage.py", *arguments],
-        cwd=project,
-        env=own_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -153,24 +138,11 @@ async def test_the_worker_announces_later(project, redis_server, join, timeline)
             manage, project, "announce", text, "--after", seconds, REDIS_URL=redis_server.url
         )
         assert result.returncode == 0, result.stderr
-    worker = subprocess.Popen(
-        [sys.executable, "manage.py", "runworker", "announcer"],
-        cwd=project,
-        env=own_environment(REDIS_URL=redis_server.url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
+    with worker("announcer", project, timeline, REDIS_URL=redis_server.url):
         await ann.hear("notice", msg="soon")
         first = time.monotonic()
         await ann.hear("notice", msg="late")
         assert time.monotonic() - first > 2, "they came together"
-    finally:
-        worker.kill()
-        printed = worker.communicate()[0]
-        timeline.add("worker", printed)
-    assert not TROUBLE.search(printed), printed
 
 
 @check(gs4=10, gs5=KEPT, gs6=KEPT, gs7=KEPT)

@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.steps.test_layers import manage
-from tests.support.server import free_port
+from tests.support.server import free_port, manage
 from tests.tasks import check
 
 NOTIFY = {"gs7": {"/ws/wsc/": 7, "/ws/ajwc/": 7}}

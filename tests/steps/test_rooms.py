@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-import subprocess
-import sys
 from html import escape
 from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
 
-from tests.support.server import own_environment
+from tests.support.server import manage, worker
 from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
 
@@ -100,28 +98,16 @@ def read_admin(admin):
 
 
 @check("redis", gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
-async def test_the_worker_forgets_a_room(server, project, redis_server, join, room):
+async def test_the_worker_forgets_a_room(server, project, redis_server, timeline, join, room):
     """`forget ROOM` lets the worker delete a room with all that was said in it, and no other."""
     ann, bob = await join(), await join("another room")
     for member in (ann, bob):
         await member.say("hello")
         await member.hear("message")
-    environment = own_environment(REDIS_URL=redis_server.url, DATABASE_URL=server.environment["DATABASE_URL"])
-    worker = subprocess.Popen(
-        [sys.executable, "manage.py", "runworker", "forgetter"],
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        command = [sys.executable, "-W", "error", "manage.py", "forget", room]
-        subprocess.run(command, cwd=project, env=environment, check=True, timeout=20)
+    environment = {"REDIS_URL": redis_server.url, "DATABASE_URL": server.environment["DATABASE_URL"]}
+    with worker("forgetter", project, timeline, **environment):
+        done = manage(project, "forget", room, **environment)
+        assert done.returncode == 0, done.stderr
         await wait_until(lambda: room not in server.get("/chat/")[2].decode(), "the room to be forgotten", within=15)
-    finally:
-        worker.kill()
-        printed = worker.communicate()[0]
-    assert "Traceback" not in printed
     assert "another room" in server.get("/chat/")[2].decode()
     await ann.hears_only()

@@ -1,13 +1,11 @@
 """From gs6 on: who speaks is a user, and a room can be private."""
 
 import asyncio
-import subprocess
-import sys
 
 import pytest
 
 from tests.support.client import Closed
-from tests.support.server import own_environment
+from tests.support.server import manage as run_manage
 from tests.tasks import GENERIC, KEPT, check
 
 NOT_LOGGED_IN = 4401
@@ -29,16 +27,8 @@ def manage(case, request, project):
 
     async def on_the_wire(*words):
         server = request.getfixturevalue("server")
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-W", "error", "manage.py", *words],
-            cwd=project,
-            env=own_environment(DATABASE_URL=server.environment["DATABASE_URL"]),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        url = server.environment["DATABASE_URL"]
+        done = await asyncio.to_thread(run_manage, project, *words, DATABASE_URL=url)
         assert "Traceback" not in done.stderr, done.stderr
         return done.returncode, done.stdout + done.stderr
 

@@ -22,7 +22,9 @@ import pytest
 
 from tests.support.children import OPTION, Child, Reporter
 from tests.support.preloaded import preload
+from tests.support.server import own_environment
 from tests.support.shares import WORKBOOK, Share, divided, grouped, in_shares, step_of
+from tests.support.stem import stem
 from tests.support.verdicts import hangs_on_a_failure
 
 AT_A_TIME = (os.cpu_count() or 1) + 1
@@ -46,6 +48,11 @@ class Conductor:
         if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
             return None
         preload()
+        with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder, stem(folder, own_environment()):
+            self.conduct_all(session, busy, shares)
+        return True
+
+    def conduct_all(self, session, busy, shares):
         try:
             self.conduct(session, [Share(*one) for one in grouped(busy, step_of)], 1)
             self.conduct(session, shares, AT_A_TIME)
@@ -55,7 +62,6 @@ class Conductor:
         finally:
             for item, reports in self.unsettled.items():
                 tell(session.config, item, reports)
-        return True
 
     def conduct(self, session, shares, at_a_time):
         """Run the shares in children, so many at once, until all have ended or pytest wants to stop (-x).

@@ -1,5 +1,6 @@
 """A step served by a real server in a process of its own, on a free port."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from tests.support.stem import ADDRESS, python, run_python
 from tests.support.waiting import wait_for, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +55,7 @@ def free_port():
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
     settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "REDIS_URL", "DATABASE_URL", "PORT", "HOST")
-    ours = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
+    ours = (ADDRESS, "DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
 
@@ -71,13 +73,8 @@ class Database:
         self.url = url
         self.log = folder / "migrate.log"
         with self.log.open("w") as log:
-            self.migration = subprocess.Popen(
-                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-                cwd=project,
-                env=own_environment(DATABASE_URL=url),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            command = ["manage.py", "migrate", "--verbosity=0"]
+            self.migration = python(command, project, own_environment(DATABASE_URL=url), log)
 
     def end(self):
         """Wait until nothing is being made any more, whether it was made or not."""
@@ -118,8 +115,9 @@ DATABASES = {}
 class Server:
     """One server. `with` waits until it answers, and ends it; `lines` holds (time, line) of all that it printed."""
 
-    def __init__(self, project, kind="daphne", application=None, database=None, **environment):
+    def __init__(self, project, kind="daphne", application=None, database=None, python=python, **environment):
         """Start `kind` (a key of COMMANDS or WORKERS) in the folder `project`, serving `application` (module:name)."""
+        self.python = python
         self.project = Path(project)
         self.kind = kind
         self.application = application
@@ -135,16 +133,7 @@ class Server:
         """Start the process; `wait` waits until it answers."""
         self.lines = []
         command = (COMMANDS | WORKERS)[self.kind].format(port=self.port, application=self.application)
-        self.process = subprocess.Popen(
-            [sys.executable, *command.split()],
-            cwd=self.project,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
+        self.process = self.python(command.split(), self.project, self.environment, subprocess.PIPE)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -230,3 +219,23 @@ class Server:
 
     def __exit__(self, *error):
         self.stop()
+
+
+def manage(project, *words, **environment):
+    """Run a command of the project to its end, with warnings as errors; return the CompletedProcess."""
+    return run_python(["-W", "error", "manage.py", *words], project, own_environment(**environment), timeout=30)
+
+
+@contextlib.contextmanager
+def worker(channel, project, timeline, **environment):
+    """Run `manage.py runworker CHANNEL` meanwhile; what it prints goes to the timeline, and may be no trouble."""
+    process = python(["manage.py", "runworker", channel], project, own_environment(**environment), subprocess.PIPE)
+    try:
+        yield
+    finally:
+        process.kill()
+        with process.stdout:
+            printed = process.stdout.read()
+        process.wait()
+        timeline.add("worker", printed)
+    assert not TROUBLE.search(printed), printed
