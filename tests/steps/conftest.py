@@ -92,11 +92,14 @@ def quick_counters(settings):
 
 @pytest.fixture(scope="session")
 def start_recorded(request, project, tmp_path_factory):
-    """A function that starts a daphne with a recorder around the project; all are stopped at the end."""
+    """A function that starts a daphne with a recorder around the project; all are stopped at the end.
+
+    Its `database` is another server's, or the URL of one that is still to be migrated; without, an SQLite file.
+    """
     step = request.config.option.step
     started = []
 
-    def start_recorded(database_url=None, **environment):
+    def start_recorded(database=None, **environment):
         folder = tmp_path_factory.mktemp("server")
         events = folder / "events"
         events.touch()
@@ -104,9 +107,10 @@ def start_recorded(request, project, tmp_path_factory):
             QUICK_SETTINGS.format(step=step, interval=COUNT_INTERVAL["wire"], timeout=LOCK_TIMEOUT, hashers=HASHERS),
             encoding="utf-8",
         )
-        database = None
-        if step in WITH_DATABASE:
-            database = Database(project, database_url, folder) if database_url else SqliteDatabase(project, folder)
+        if isinstance(database, str):
+            database = Database(project, database, folder)
+        elif step in WITH_DATABASE:
+            database = database or SqliteDatabase(project, folder)
         server = RecordedServer(
             project,
             "daphne",
@@ -193,7 +197,7 @@ def postgres():
 def shared_postgres_server(start_recorded, postgres):
     """The same as `shared_server`, with PostgreSQL for its data."""
     with new_database(postgres) as url:
-        server = start_recorded(database_url=url)
+        server = start_recorded(url)
         yield server
         server.stop()
 

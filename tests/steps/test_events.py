@@ -175,7 +175,7 @@ async def test_a_name_that_no_room_can_have(listen):
 @pytest.fixture
 def lively_server(start_recorded, server):
     """A server with the same database, on which a heart beats often."""
-    lively = start_recorded(server.environment["DATABASE_URL"], HEARTBEAT="0.2")
+    lively = start_recorded(server.database, HEARTBEAT="0.2")
     lively.wait()
     yield lively
     lively.stop()

@@ -17,7 +17,7 @@ from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.redis import Redis
-from tests.support.server import TROUBLE, sqlite_url
+from tests.support.server import TROUBLE
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_until
 from tests.tasks import GENERIC, KEPT, check
@@ -396,13 +396,13 @@ async def come_back(newcomer, *where):
 
 
 @check("wire", "postgres", **SHOW)
-async def test_the_server_is_killed_in_the_middle(start_recorded, request, case, newcomer, room, tmp_path):
+async def test_the_server_is_killed_in_the_middle(start_recorded, request, case, newcomer, room):
     """The server is killed in the middle of a conversation: what was heard is kept, once, in its order."""
     with contextlib.ExitStack() as stack:
-        url = sqlite_url(tmp_path)
+        url = None
         if case.way == "postgres":
             url = stack.enter_context(new_database(request.getfixturevalue("postgres")))
-        server = start_recorded(database_url=url)
+        server = start_recorded(url)
         server.wait()
         members = [await (await newcomer(server, room)).enter() for _ in range(3)]
         said = await converse(members[0], 10)
@@ -450,7 +450,7 @@ async def test_the_database_goes_and_comes_back(start_recorded, newcomer, room):
     if programs is None:
         cannot_check(HOW_TO_INSTALL)
     with Postgres(programs) as database:
-        server = start_recorded(database_url=database.url)
+        server = start_recorded(database.url)
         server.wait()
         member, other = [await (await newcomer(server, room)).enter() for _ in range(2)]
         await member.tell("before")

@@ -234,7 +234,7 @@ async def test_what_was_on_its_way_is_not_said(join):
 async def test_the_log_out_reaches_other_servers(join, start_recorded, server, redis_server, new_client):
     """Who logs out at one server is turned out at the others."""
     bob = await join(user="bob")
-    other = start_recorded(server.environment["DATABASE_URL"], REDIS_URL=redis_server.url)
+    other = start_recorded(server.database, REDIS_URL=redis_server.url)
     await asyncio.to_thread(other.wait)
     visitor = visitor_of(other)
     visitor.cookies = dict(bob.user.cookies)

@@ -280,18 +280,17 @@ async def visit(case, timeline, user_at, room):
 
 
 @pytest.fixture
-def two_servers(request, case, start_recorded, redis_server, tmp_path):
+def two_servers(request, case, start_recorded, redis_server):
     """Two servers over one Redis and one database, with quick hearts; neither may print trouble."""
-    from tests.support.server import sqlite_url
-
     with contextlib.ExitStack() as stack:
-        url = sqlite_url(tmp_path)
+        database = None
         if case.way == "postgres":
-            url = stack.enter_context(new_database(request.getfixturevalue("postgres")))
+            database = stack.enter_context(new_database(request.getfixturevalue("postgres")))
         servers = []
         for _ in range(2):
-            servers.append(start_recorded(url, REDIS_URL=redis_server.url, HEARTBEAT=str(HEARTBEAT)))
+            servers.append(start_recorded(database, REDIS_URL=redis_server.url, HEARTBEAT=str(HEARTBEAT)))
             servers[-1].wait()
+            database = servers[-1].database
         yield servers
         for server in servers:
             trouble = TROUBLE.search(server.output())

@@ -70,7 +70,7 @@ async def test_a_ticket_works_once_on_two_servers(user_for, come, start_recorded
     import psycopg
 
     url = server.environment["DATABASE_URL"]
-    other = start_recorded(url)
+    other = start_recorded(server.database)
     await asyncio.to_thread(other.wait)
     ann = await user_for("ann")
     ticket = (await ann.ticket()).json()["ticket"]
