@@ -46,10 +46,11 @@ def read_until_closed(terminal):
     return said.decode()
 
 
-@pytest.mark.parametrize("face", ["make", "python"])
-def test_ctrl_c_in_a_terminal_leaves_nothing_within_a_second(book, started, face):
+def test_ctrl_c_in_a_terminal_leaves_nothing_within_a_second(book, started):
     book.add_real_step("gs1_basic")
     book.make_ready()
+    # Under make there is all that there is without it, and make.
+    face = "make" if shutil.which("make") else "python"
     # A machine that is busy with other things may be late; it is not late three times.
     assert any(run_until_ctrl_c(book, started, face) < 1 for _ in range(3))
 
@@ -140,7 +141,7 @@ def test_a_taken_port_is_refused_with_a_free_one(ready):
     port = ready.port
     with socket.create_server(("127.0.0.1", port)):
         done = ready.call("gs1", "run")
-        made = ready.make("gs1", "run", f"PORT={port}", "HOST=0.0.0.0")
+        made = ready.call("gs1", "run", HOST="0.0.0.0", WORKBOOK_FACE="make")
     assert done.returncode == 2
     found = re.fullmatch(
         rf"Port {port} is taken. This one is free: python -m workbook gs1 run --port (\d+).\n", done.stderr
