@@ -29,7 +29,7 @@ MANAGE = 'import os\nimport sys\n\nprint(sys.argv[1:], os.environ.get("ALLOWED_H
 class Workbook:
     """A small workbook at `root`, whose path has a space, with the real command and the real Makefile.
 
-    warm: a WarmCommand that makes the calls, if there is one.
+    warm: the WarmCommand that makes the calls; without it they are made from cold.
     """
 
     def __init__(self, folder, warm=None):
@@ -88,7 +88,9 @@ class Workbook:
         site = next(folder.glob("lib/*/site-packages"))
         (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
         files = [self.root / name for name in environment.REQUIREMENTS["mutation"]]
-        lines = [environment.identity(self.root), *map(environment.fingerprint, files)]
+        # As environment.identity has it told by that Python, without starting it.
+        identity = f"python {sys.version_info[0]} {sys.version_info[1]} {folder}"
+        lines = [identity, *map(environment.fingerprint, files)]
         Path(marker_path(self.root)).write_text("\n".join(lines))
 
     def start(self, *words, **more):

@@ -36,7 +36,7 @@ def test_a_wrong_call_gets_a_sentence(steps, words, sentence):
     assert not (steps.root / ".venv").exists()
 
 
-@pytest.mark.parametrize("words", ["", "gs1 diff", "gs1 carry", "lessons -x", "gs1 run --help"])
+@pytest.mark.parametrize("words", ["gs1 diff", "gs1 carry", "gs1 run --help"])
 def test_a_call_from_cold_says_and_does_the_same(steps, words):
     """Nearly all tests make their calls warm, for which this test answers."""
     warm, cold = (call(*words.split(), COLUMNS="70") for call in (steps.call, steps.call_from_cold))

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import traceback
@@ -24,8 +25,10 @@ class WarmCommand:
     """That process, seen from the tests. Use it as a context manager."""
 
     def __init__(self, folder):
-        """Start it; what the calls print goes to files in folder."""
+        """What the calls print goes to files in folder."""
         self.out, self.err = folder / "out", folder / "err"
+
+    def __enter__(self):
         # The Python and the warnings of a call from cold (conftest.py), and nothing of our own environment.
         self.process = subprocess.Popen(
             [sys._base_executable, "-W", "error", "-m", "tests.workbook.warm_command"],
@@ -34,7 +37,15 @@ class WarmCommand:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
+        return self
+
+    def __exit__(self, *error):
+        with self.process.stdout, self.process.stdin:
+            # All of them, because a call may hang.
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def call(self, root, words, env):
         """Call the command of the workbook at root. Returns the finished process."""
@@ -42,16 +53,14 @@ class WarmCommand:
             file.write_bytes(b"")
         request = {"root": root, "words": words, "env": env, "out": self.out, "err": self.err}
         print(json.dumps(request, default=str), file=self.process.stdin, flush=True)
-        status = int(self.process.stdout.readline())
+        try:
+            status = int(self.process.stdout.readline())
+        except BaseException:
+            # The test's time is over: the answer that may still come is not for the next one.
+            self.__exit__()
+            self.__enter__()
+            raise
         return subprocess.CompletedProcess(words, status, *(file.read_text("utf-8") for file in (self.out, self.err)))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        with self.process.stdout, self.process.stdin:
-            self.process.kill()
-            self.process.wait()
 
 
 def answer_all():
@@ -97,6 +106,7 @@ def go_on_inside(command):
     assert os.access(python, os.X_OK), f"{python} cannot be started"
     assert (option, module) == ("-m", "workbook")
     sys.executable, sys.prefix = python, os.path.dirname(os.path.dirname(python))
+    environment.prepare = lambda root, needs: None  # It has just been found ready, or made so.
     sys.exit(main(os.getcwd(), words))
 
 
