@@ -55,7 +55,7 @@ def test_make_alone_helps(steps, words):
     assert "make gs1 run " in done.stdout
 
 
-@pytest.mark.parametrize("words", [["gs1", "diff"], ["gs1_basic/", "diff"]])
+@pytest.mark.parametrize("words", [["gs1", "diff"], ["gs1_basic/", "diff"], ["gs1", "ARGS=diff"]])
 def test_a_step_joins_the_words(steps, words):
     made, done = through_make(steps, *words, status=0)
     assert (made.returncode, made.stderr) == (0, "")
