@@ -103,7 +103,7 @@ class Workbook:
         return subprocess.Popen(command, cwd=self.root, env=env, start_new_session=True, **{**streams, **more})
 
     def call(self, *words, **env):
-        """Call the command with these words, quickly. Returns the finished process."""
+        """Call the command with these words, warm where that is possible. Returns the finished process."""
         if not self.warm:
             return self.call_from_cold(*words, **env)
         done = self.warm.call(self.root, words, {**self.env, **env})
