@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.proof import ask, checker, finished  # noqa: F401
+from tests.workbook.warm_command import WarmCommand
 from workbook import environment
 from workbook.network import try_to_bind
 from workbook.pythons import marker_path
@@ -26,9 +27,13 @@ MANAGE = 'import os\nimport sys\n\nprint(sys.argv[1:], os.environ.get("ALLOWED_H
 
 
 class Workbook:
-    """A small workbook at `root`, whose path has a space, with the real command and the real Makefile."""
+    """A small workbook at `root`, whose path has a space, with the real command and the real Makefile.
 
-    def __init__(self, folder):
+    warm: the WarmCommand that makes the calls; without it they are made from cold.
+    """
+
+    def __init__(self, folder, warm=None):
+        self.warm = warm
         self.root = folder / "a workbook"
         self.programs = folder / "programs"
         self.home = folder / "home"
@@ -83,7 +88,9 @@ class Workbook:
         site = next(folder.glob("lib/*/site-packages"))
         (site / "packages.pth").write_text(sysconfig.get_path("purelib"))
         files = [self.root / name for name in environment.REQUIREMENTS["mutation"]]
-        lines = [environment.identity(self.root), *map(environment.fingerprint, files)]
+        # As environment.identity has it told by that Python, without starting it.
+        identity = f"python {sys.version_info[0]} {sys.version_info[1]} {folder}"
+        lines = [identity, *map(environment.fingerprint, files)]
         Path(marker_path(self.root)).write_text("\n".join(lines))
 
     def start(self, *words, **more):
@@ -96,6 +103,14 @@ class Workbook:
         return subprocess.Popen(command, cwd=self.root, env=env, start_new_session=True, **{**streams, **more})
 
     def call(self, *words, **env):
+        """Call the command with these words, warm where that is possible. Returns the finished process."""
+        if not self.warm:
+            return self.call_from_cold(*words, **env)
+        done = self.warm.call(self.root, words, {**self.env, **env})
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def call_from_cold(self, *words, **env):
         """Call `python -m workbook words`. Returns the finished process."""
         return self.finish([sys._base_executable, "-W", "error", "-m", "workbook", *words], env)
 
@@ -139,10 +154,20 @@ def uv():
     return shutil.which("uv") or shutil.which("uv", path=sysconfig.get_path("scripts")) or pytest.skip("needs uv")
 
 
+@pytest.fixture(scope="session")
+def warm_command(tmp_path_factory):
+    """A WarmCommand, or None where there is no fork."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    with WarmCommand(tmp_path_factory.mktemp("warm_command")) as warm:
+        yield warm
+
+
 @pytest.fixture
-def book(tmp_path):
+def book(tmp_path, warm_command):
     """A Workbook without steps and without .venv."""
-    return Workbook(tmp_path)
+    return Workbook(tmp_path, warm_command)
 
 
 @pytest.fixture

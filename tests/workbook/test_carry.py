@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from tests.workbook.conftest import Workbook
+
 VIEWS = "".join(f"line {number}\n" for number in range(1, 30))
 GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.example",
        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.example"}  # fmt: skip
@@ -17,13 +19,17 @@ class Kept:
     def __init__(self, book):
         self.book = book
         book.env |= GIT
+
+    def begin(self):
+        """Make the steps, and let git keep them. Returns itself."""
         for number, (name, folder) in enumerate(FOLDERS.items(), 1):
             own = "".join(f"own of gs{own}\n" for own in range(2, number + 1))
             settings = f'CONF = "{name}.urls"\n'
-            book.add_step(folder, **{"app/views.py": VIEWS + own, f"{name}/settings.py": settings})
-            book.write(f"{folder}/app/logo.png", b"\0gs1")
-        self.git("init", "--quiet")
+            self.book.add_step(folder, **{"app/views.py": VIEWS + own, f"{name}/settings.py": settings})
+            self.book.write(f"{folder}/app/logo.png", b"\0gs1")
+        self.git("init", "--quiet", "--template=")
         self.commit()
+        return self
 
     def git(self, *words):
         subprocess.run(["git", *words], cwd=self.book.root, env=self.book.env, check=True, capture_output=True)
@@ -45,10 +51,17 @@ class Kept:
         return self.path(step, name).read_text()
 
 
-@pytest.fixture
-def kept(book):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """The workbook of Kept, made once: each test has a copy."""
     if not shutil.which("git"):
         pytest.skip("needs git")
+    return Kept(Workbook(tmp_path_factory.mktemp("kept"))).begin().book.root
+
+
+@pytest.fixture
+def kept(book, original):
+    book.root = shutil.copytree(original, book.root.with_name("a kept workbook"), symlinks=True)
     return Kept(book)
 
 
@@ -197,7 +210,7 @@ def test_an_older_base_can_be_named(kept, way):
     if way == "option":
         kept.book.call("gs1", "carry", "--since", "HEAD~1")
     else:
-        kept.book.make("gs1", "carry", "SINCE=HEAD~1")
+        kept.book.call("gs1", "carry", SINCE="HEAD~1")
     assert "three\n" in kept.text("gs3")
 
 

@@ -336,11 +336,10 @@ def test_what_was_left_out_because_its_task_had_failed_is_no_result(tmp_path):
 
 
 def test_a_project_that_does_not_load_gets_its_name_too(finished):
-    copy = finished("gs2")
-    program = next(program for program in read_mistakes()["name-not-there"].programs if program.step == "gs2")
-    program.apply(copy.folder)
-    verdict = Verdict(TASKS["gs2"], copy.folder, broken={"what": "It does not load.", "place": None})
-    assert [diagnosis.id for diagnosis in check_module.diagnose(copy, copy, verdict)] == ["name-not-there"]
+    copy = finished("gs1")
+    read_mistakes()["channels-not-installed"].programs[0].apply(copy.folder)
+    verdict = Verdict(TASKS["gs1"], copy.folder, broken={"what": "It does not load.", "place": None})
+    assert [diagnosis.id for diagnosis in check_module.diagnose(copy, copy, verdict)] == ["channels-not-installed"]
 
 
 def test_so_far_is_not_yet_passed(tmp_path):

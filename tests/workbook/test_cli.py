@@ -36,6 +36,22 @@ def test_a_wrong_call_gets_a_sentence(steps, words, sentence):
     assert not (steps.root / ".venv").exists()
 
 
+@pytest.mark.parametrize("words", ["gs1 diff", "gs1 carry", "gs1 run --help"])
+def test_a_call_from_cold_says_and_does_the_same(steps, words):
+    """Nearly all tests make their calls warm, for which this test answers."""
+    warm, cold = (call(*words.split(), COLUMNS="70") for call in (steps.call, steps.call_from_cold))
+    assert (warm.returncode, warm.stdout, warm.stderr) == (cold.returncode, cold.stdout, cold.stderr)
+    assert cold.stdout + cold.stderr
+
+
+def test_a_call_from_cold_goes_on_in_the_environment_as_well(ready):
+    ready.write("gs1_basic/manage.py", "import sys\nsys.exit(f'{sys.prefix} {sys.argv} {__file__}')\n")
+    warm, cold = (call("gs1", "run", HOST="localhost") for call in (ready.call, ready.call_from_cold))
+    assert (warm.returncode, warm.stdout, warm.stderr) == (cold.returncode, cold.stdout, cold.stderr)
+    assert cold.stderr.startswith(f"{ready.root}/.venv ['manage.py', 'runserver', 'localhost:{ready.port}'] ")
+    assert cold.returncode == 1
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "1e3", " 80", "²"])
 def test_a_bad_port_is_refused_before_anything_is_installed(steps, port):
     for done in (steps.call("gs1", "run", f"--port={port}"), steps.call("gs1", "run", PORT=port)):

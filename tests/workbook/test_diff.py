@@ -147,6 +147,6 @@ def test_a_reader_that_stops_early_is_no_error(book, two, lines, wanted):
 
 def test_the_text_is_the_same_under_any_locale(book, two):
     (two[1] / "app" / "views.py").write_text("äöü ☂\n", encoding="utf-8")
-    done = book.call("gs2", "diff", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    done = book.call_from_cold("gs2", "diff", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 0, done.stderr
     assert sys.getdefaultencoding() == "utf-8"

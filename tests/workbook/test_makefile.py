@@ -3,13 +3,22 @@
 import pytest
 
 
+def through_make(steps, *words, status):
+    """Call make, let it only tell what it would call, and call that. Returns both ends: make's, and the command's."""
+    steps.add_program("telling", f'printf "%s\\n" "$WORKBOOK_FACE" "$@"; exit {status}')
+    made = steps.make(*words, "PYTHON=telling")
+    face, option, module, *told = made.stdout.splitlines()
+    assert (option, module) == ("-m", "workbook")
+    return made, steps.call(*told, WORKBOOK_FACE=face)
+
+
 @pytest.mark.parametrize("word", ["tests", "notes", "workbook", "README.md", "my", "Makefile", "nosuch"])
 def test_no_word_is_silently_up_to_date(steps, word):
     for folder in ("tests", "notes", "my"):
         (steps.root / folder).mkdir()
     steps.write("README.md", "")
-    done = steps.make(word)
-    assert done.returncode == 2
+    made, done = through_make(steps, word, status=2)
+    assert (made.returncode, done.returncode) == (2, 2)
     assert f"There is no {word!r}." in done.stderr
 
 
@@ -20,29 +29,36 @@ def test_no_word_is_silently_up_to_date(steps, word):
         (["gs9", "run"], "There is no step gs9."),
         (["test", "gs1"], "its name comes first: make gs1 test."),
         (["gs1", "gs1"], "its name comes first: make gs1 test."),
-        (["gs1", "run", "PORT=x"], "'x' is no port"),
         (["gs1", "run", "fast"], "The call is: make gs1 run PORT=… HOST=…"),
         (["lessons", "ARGS=-x"], "The call is: make lessons CHECK=1"),
     ],
     ids=str,
 )
 def test_unknown_words_get_the_commands_own_sentence(steps, words, sentence):
-    done = steps.make(*words)
-    assert done.returncode == 2
+    made, done = through_make(steps, *words, status=2)
+    assert (made.returncode, done.returncode) == (2, 2)
     assert sentence in done.stderr
+    assert made.stderr.count("make: ***") == 1
+
+
+def test_the_sentence_comes_through_make(steps):
+    done = steps.make("gs1", "run", "PORT=x")
+    assert done.returncode == 2
+    assert "'x' is no port" in done.stderr
     assert done.stderr.count("make: ***") == 1
 
 
 @pytest.mark.parametrize("words", [[], ["help"]])
 def test_make_alone_helps(steps, words):
-    done = steps.make(*words)
-    assert done.returncode == 0
+    made, done = through_make(steps, *words, status=0)
+    assert (made.returncode, done.returncode) == (0, 0)
     assert "make gs1 run " in done.stdout
 
 
-@pytest.mark.parametrize("words", [["gs1", "diff"], ["gs1_basic/", "diff"]])
+@pytest.mark.parametrize("words", [["gs1", "diff"], ["gs1_basic/", "diff"], ["gs1", "ARGS=diff"]])
 def test_a_step_joins_the_words(steps, words):
-    done = steps.make(*words)
+    made, done = through_make(steps, *words, status=0)
+    assert (made.returncode, made.stderr) == (0, "")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "gs1 is the first step: there is none before it to compare with.\n"
 
@@ -59,21 +75,19 @@ def test_variables_arrive(ready):
     assert f"['runserver', '0.0.0.0:{ready.port}']" in done.stdout
 
 
-def test_arguments_arrive_with_their_spaces(ready):
-    ready.write("pytest.py", "import sys\nprint(sys.argv[1:])\n")
+def test_arguments_arrive_with_their_spaces_and_the_status_of_the_tests(ready):
+    ready.write("pytest.py", "import sys\nprint(sys.argv[1:])\nsys.exit(1)\n")
     done = ready.make("test", "ARGS=-k 'bye or good' -x")
     assert done.stdout == "['-k', 'bye or good', '-x']\n"
-
-
-def test_the_status_of_the_tests_arrives(ready):
-    ready.write("pytest.py", "import sys\nsys.exit(1)\n")
-    assert ready.make("test").returncode == 2
+    assert done.returncode == 2
     assert ready.call("test").returncode == 1
 
 
 def test_python_is_taken_where_there_is_no_python3(steps):
     (steps.programs / "python3").rename(steps.programs / "python")
-    assert steps.make("gs1").returncode == 0
+    done = steps.make("gs1")
+    assert done.returncode == 0
+    assert "make gs1 run " in done.stdout
 
 
 def test_another_python_can_be_named(steps):

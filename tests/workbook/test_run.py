@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from websockets.sync.client import connect
 
-from tests.workbook.conftest import wait_for
+from tests.workbook.conftest import is_alive, wait_for
 from workbook import network
 from workbook.network import names_of_this_machine, try_to_bind
 from workbook.run import channel_layer, redis_address
@@ -46,43 +46,78 @@ def read_until_closed(terminal):
     return said.decode()
 
 
-@pytest.mark.parametrize("face", ["make", "python"])
-def test_ctrl_c_in_a_terminal_leaves_nothing_within_a_second(book, started, face):
-    book.add_real_step("gs1_basic")
+def test_ctrl_c_in_a_terminal_leaves_nothing_within_a_second(book, started):
+    book.add_real_step("gs2_sync_consumer")
     book.make_ready()
+
+    def serve_until_ctrl_c():
+        process, terminal = in_a_terminal(
+            book, started, "python3", "-m", "workbook", "gs2", "run", "--port", str(book.port)
+        )
+        wait_for(lambda: is_served(book.port), "the page")
+        assert len(processes_on(book.port)) == 2, "the server and its reloader, and nobody between"
+        with connect(f"ws://127.0.0.1:{book.port}/ws/sc/count/") as client:
+            # The consumer would be busy for a minute, and nobody waits for it.
+            client.send("60")
+            assert client.recv(timeout=5) == "1"
+            said, seconds = press_ctrl_c(process, terminal)
+        assert process.returncode == 0
+        assert not processes_on(book.port)
+        assert "Traceback" not in said
+        assert f"  address        http://127.0.0.1:{book.port}/" in said
+        assert "  channel layer  none: this step needs none" in said
+        assert "Ctrl-C stops it" in said
+        assert str(book.root / "gs2_sync_consumer") in said
+        return seconds
+
     # A machine that is busy with other things may be late; it is not late three times.
-    assert any(run_until_ctrl_c(book, started, face) < 1 for _ in range(3))
+    assert any(serve_until_ctrl_c() < 1 for _ in range(3))
 
 
-def run_until_ctrl_c(book, started, face):
-    """Run gs1 in a terminal of its own, press Ctrl-C, and return the seconds until all of it has ended."""
+def test_ctrl_c_under_make_leaves_nothing_within_a_second(ready, started):
+    if not shutil.which("make"):
+        pytest.skip("needs make")
+    ready.write("gs1_basic/manage.py", SERVES_UNTIL_CTRL_C)
+
+    def make_until_ctrl_c():
+        process, terminal = in_a_terminal(ready, started, "make", "gs1", "run", f"PORT={ready.port}")
+        server, parent = map(int, re.search(r"process (\d+) of (\d+)", read_from(terminal, "serving")).groups())
+        assert parent == process.pid, "make and the server, and nobody between"
+        said, seconds = press_ctrl_c(process, terminal)
+        assert not is_alive(server)
+        assert "Traceback" not in said
+        assert "Error" not in said
+        return seconds
+
+    assert any(make_until_ctrl_c() < 1 for _ in range(3))
+
+
+SERVES_UNTIL_CTRL_C = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
+print("process", os.getpid(), "of", os.getppid(), "is serving", flush=True)
+time.sleep(60)
+"""
+
+
+def in_a_terminal(book, started, *command):
+    """Start command in a terminal of its own. Returns the process, and the other end of the terminal."""
     ours, theirs = pty.openpty()
-    commands = {
-        "make": ["make", "gs1", "run", f"PORT={book.port}"],
-        "python": ["python3", "-m", "workbook", "gs1", "run", "--port", str(book.port)],
-    }
     # A session of its own whose terminal is this one, as in a terminal window: Ctrl-C reaches all of it.
-    process = book.popen(
-        ["python3", "-c", TAKE_TERMINAL, *commands[face]],
-        stdin=theirs, stdout=theirs, stderr=theirs,
-    )  # fmt: skip
+    process = book.popen(["python3", "-c", TAKE_TERMINAL, *command], stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     started.append(process)
-    wait_for(lambda: is_served(book.port), "the page")
-    assert len(processes_on(book.port)) == 2, "the server and its reloader, and nobody between"
-    os.write(ours, b"\x03")
+    return process, ours
+
+
+def press_ctrl_c(process, terminal):
+    """Press Ctrl-C. Returns what was said, and the seconds until all had ended that the terminal belonged to."""
+    os.write(terminal, b"\x03")
     begin = time.monotonic()
-    said = read_until_closed(ours)
+    said = read_until_closed(terminal)
     process.wait(10)
-    seconds = time.monotonic() - begin
-    assert not processes_on(book.port)
-    assert "Traceback" not in said
-    assert f"  address        http://127.0.0.1:{book.port}/" in said
-    assert "  channel layer  none: this step needs none" in said
-    assert "Ctrl-C stops it" in said
-    assert str(book.root / "gs1_basic") in said
-    os.close(ours)
-    return seconds
+    os.close(terminal)
+    return said, time.monotonic() - begin
 
 
 TAKE_TERMINAL = """
@@ -100,7 +135,7 @@ def test_what_a_consumer_prints_comes_at_once_and_sigterm_leaves_nothing(book, s
     wait_for(lambda: is_served(book.port), "the page")
     with socket.create_connection(("127.0.0.1", book.port)) as client:
         client.sendall(HANDSHAKE)
-        assert "websocket.connect" in read_from(process.stdout, "websocket.connect")
+        assert "websocket.connect" in read_from(process.stdout.fileno(), "websocket.connect")
     process.send_signal(signal.SIGTERM)
     process.wait(5)
     wait_for(lambda: not processes_on(book.port), "the end of the server", within=10)
@@ -113,34 +148,19 @@ HANDSHAKE = (
 
 
 def read_from(pipe, word):
-    """Return what pipe gives until word comes, for 5 seconds at most."""
+    """Return what the descriptor pipe gives until word comes, for 20 seconds at most."""
     said, end = b"", time.monotonic() + 20
     while word.encode() not in said and time.monotonic() < end:
         if select.select([pipe], [], [], 0.1)[0]:
-            said += os.read(pipe.fileno(), 4096)
+            said += os.read(pipe, 4096)
     return said.decode()
-
-
-def test_ctrl_c_does_not_wait_for_a_consumer_that_is_busy(book, started):
-    book.add_real_step("gs2_sync_consumer")
-    book.make_ready()
-    process = book.start("gs2", "run", "--port", str(book.port))
-    started.append(process)
-    wait_for(lambda: is_served(book.port), "the page")
-    with connect(f"ws://127.0.0.1:{book.port}/ws/sc/count/") as client:
-        client.send("60")
-        assert client.recv(timeout=5) == "1"
-        os.killpg(process.pid, signal.SIGINT)
-        # The consumer would count for a minute.
-        assert process.wait(20) == 0
-        wait_for(lambda: not processes_on(book.port), "the end of the server", within=10)
 
 
 def test_a_taken_port_is_refused_with_a_free_one(ready):
     port = ready.port
     with socket.create_server(("127.0.0.1", port)):
         done = ready.call("gs1", "run")
-        made = ready.make("gs1", "run", f"PORT={port}", "HOST=0.0.0.0")
+        made = ready.call("gs1", "run", HOST="0.0.0.0", WORKBOOK_FACE="make")
     assert done.returncode == 2
     found = re.fullmatch(
         rf"Port {port} is taken. This one is free: python -m workbook gs1 run --port (\d+).\n", done.stderr

@@ -180,7 +180,7 @@ def test_the_real_thing_on_a_terminal(terminal):
     for _ in range(20):
         (terminal.copy / "app/consumers.py").write_bytes(right)
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: terminal.shows("Task 5"), "a screen after the save", within=3)
+            wait_for(lambda: terminal.shows("Task 5"), "a screen after the save", within=6)
             break
     terminal.press("h")
     wait_for(lambda: terminal.shows("a second path."), "the hint", within=40)
