@@ -16,7 +16,7 @@ SECONDS = {
     "redis": 0.15,
     "postgres": 0.15,
     "browser": 1.0,
-    WORKBOOK: 0.12,
+    WORKBOOK: 0.05,
     PROOF: 3.0,
 }
 # A share is about as long as this: shorter ones would not pay for the start of a child and of the servers it needs.
