@@ -9,7 +9,7 @@ import sys
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from tests.support.client import Refused
+from tests.support.client import ProcessClient, Refused
 from tests.support.server import own_environment
 from tests.support.waiting import wait_until
 from tests.tasks import EVERY_STEP, KEPT, check
@@ -20,6 +20,13 @@ def every_step(gs1):
     return {step: gs1 if step == "gs1" else KEPT for step in EVERY_STEP}
 
 
+# What answers a text.
+TALKING = (
+    {"gs2": {"/ws/sc/": KEPT, "/ws/sc/count/": KEPT}}
+    | {"gs3": {"/ws/sc/": KEPT, "/ws/sc/count/": KEPT, "/ws/ac/": KEPT, "/ws/ac/count/": KEPT}}
+    | {step: {"/ws/sc/": KEPT, "/ws/ac/": KEPT} for step in ("gs4", "gs5")}
+    | {"gs6": {"/ws/ac/lobby/": KEPT}, "gs7": {"/ws/wsc/lobby/": KEPT, "/ws/ajwc/lobby/": KEPT}}
+)
 UNROUTED = {step: {"/ws/nowhere/": task} for step, task in every_step(2).items()}
 
 
@@ -90,6 +97,30 @@ async def test_an_unrouted_path_does_not_stop_the_server(server, new_client, tim
     assert refused.value.status == 500
     await server.printed("No route found for path 'ws/nowhere/'.", since=timeline.began)
     assert server.get("/")[0] == 200
+
+
+@check("process", **TALKING)
+@pytest.mark.parametrize("error", [OSError, RuntimeError], ids=["ASGI", "daphne"])
+async def test_a_client_that_has_just_gone_is_no_error(case, application, timeline, error):
+    """A client that goes in the moment in which a frame is sent to it makes no consumer fail."""
+    senders = set()
+
+    async def with_nobody(scope, receive, send):
+        async def send_to_nobody(event):
+            if event["type"] == "websocket.send":
+                senders.add(asyncio.current_task())
+                raise error("the client has just gone")
+            await send(event)
+
+        await application(scope, receive, send_to_nobody)
+
+    client = await ProcessClient(with_nobody, case.route, timeline).connect()
+    await client.send("1")
+    await wait_until(lambda: senders, "an answer to be sent")
+    await client.leave()
+    await client.ended()
+    await asyncio.wait(senders)
+    assert not [failed for task in senders if not task.cancelled() and (failed := task.exception())]
 
 
 @pytest.fixture
