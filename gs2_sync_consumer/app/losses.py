@@ -1,5 +1,7 @@
 import logging
 
+from autobahn.exception import Disconnected
+
 logger = logging.getLogger(__name__)
 
 
@@ -13,7 +15,7 @@ class SurviveLosses:
         async def send_if_there(event):
             try:
                 await send(event)
-            except (OSError, RuntimeError) as error:
+            except (OSError, Disconnected) as error:
                 # The client has just gone. The next event is websocket.disconnect, and the consumer ends.
                 logger.debug("Nobody is there for %s: %s", event["type"], error)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from autobahn.exception import Disconnected
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.support.client import ProcessClient, Refused
@@ -100,7 +101,7 @@ async def test_an_unrouted_path_does_not_stop_the_server(server, new_client, tim
 
 
 @check("process", **TALKING)
-@pytest.mark.parametrize("error", [OSError, RuntimeError], ids=["ASGI", "daphne"])
+@pytest.mark.parametrize("error", [OSError, Disconnected], ids=["ASGI", "daphne"])
 async def test_a_client_that_has_just_gone_is_no_error(case, application, timeline, error):
     """A client that goes in the moment in which a frame is sent to it makes no consumer fail."""
     senders = set()
