@@ -205,7 +205,7 @@ def test_cookies_go_over_https_only(load_settings):
     assert not any(laptop.get(name) for name in cookies)
 
 
-@check(gs5=9, gs6=KEPT, gs7=KEPT)
+@check(gs5=1, gs6=KEPT, gs7=KEPT)
 def test_without_database_url_it_is_sqlite(load_settings, project):
     """Without DATABASE_URL the data is in an SQLite file in the project's folder."""
     database = load_settings()["DATABASES"]["default"]
@@ -213,7 +213,7 @@ def test_without_database_url_it_is_sqlite(load_settings, project):
     assert str(database["NAME"]) == str(project / "db.sqlite3")
 
 
-@check(gs5=9, gs6=KEPT, gs7=KEPT)
+@check(gs5=1, gs6=KEPT, gs7=KEPT)
 def test_database_url_is_heard(load_settings):
     """DATABASE_URL names another database, PostgreSQL for instance."""
     database = load_settings(DATABASE_URL="postgresql://ann:se%2Fcret@db.example.org:5433/chat")["DATABASES"]["default"]
@@ -222,7 +222,7 @@ def test_database_url_is_heard(load_settings):
     assert list(parts.values()) == ["ann", "se/cret", "db.example.org", "5433", "chat"]
 
 
-@check(gs5=9, gs6=KEPT, gs7=KEPT)
+@check(gs5=1, gs6=KEPT, gs7=KEPT)
 @pytest.mark.parametrize("url", ["db.example.org:5432/chat", "postgresql://ann:secret@db:port/chat", "nonsense"])
 def test_a_broken_database_url_gets_a_sentence(load_settings, url):
     """A DATABASE_URL that is none stops the project with a sentence that names it, and shows no password."""
