@@ -250,11 +250,12 @@ async def test_what_is_not_stored_is_not_sent(come, routes, no_storing):
 async def test_what_is_not_stored_is_in_no_history(join, no_storing):
     """A message that could not be stored is shown to nobody who comes later."""
     ann = await join()
+    before = await ann.tell("before")
     with no_storing():
         await ann.say("lost")
         await ann.hear_error("not_stored")
     after = await ann.tell("after")
-    assert (await join()).messages == [after]
+    assert (await join()).messages == [before, after]
 
 
 @check(*WAYS, **SHOW)
