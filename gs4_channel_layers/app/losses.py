@@ -23,7 +23,8 @@ class SurviveLosses:
             try:
                 await send(event)
             except (OSError, RuntimeError) as error:
-                # The client has just gone. The next event is websocket.disconnect, and the consumer leaves its groups.
+                # The client has just gone (daphne's Disconnected is a RuntimeError), or was sent away (uvicorn's own).
+                # The next event is websocket.disconnect, and the consumer leaves its groups.
                 logger.debug("Nobody is there for %s: %s", event["type"], error)
 
         try:

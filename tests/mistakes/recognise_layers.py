@@ -5,7 +5,7 @@ import difflib
 import re
 from urllib.parse import unquote
 
-from tests.mistakes.clues import called
+from tests.mistakes.clues import called, calls
 from tests.mistakes.recognise_consumers import own_exceptions
 from tests.mistakes.recognise_project import unrouted
 from tests.mistakes.recognise_time import reaches
@@ -221,8 +221,10 @@ def type_collides(clues):
 def layer_types(clues, is_wrong):
     """Return where an event of a wrong type is written, or None; events for the client have other types."""
     for file, tree in clues.sources.items():
+        # Who calls a handler of her own with an event sends it nowhere.
+        handed = {argument for call in calls(tree, "websocket_disconnect") for argument in call.args}
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Dict):
+            if not isinstance(node, ast.Dict) or node in handed:
                 continue
             for key, value in zip(node.keys, node.values, strict=True):
                 is_type = isinstance(key, ast.Constant) and key.value == "type"

@@ -468,14 +468,25 @@ def seat(new_client, user_for, case, room):
 
 
 @pytest.fixture
-def join(seat, case):
-    """A coroutine function that returns a member who has its welcome; it takes what `seat` takes."""
+def arrive(seat, case):
+    """A coroutine function that returns a member who has its welcome and the history; it takes what `seat` takes."""
 
-    async def join(*args, **options):
+    async def arrive(*args, **options):
         member = await seat(*args, **options)
         await member.enter()
         if case.step in WITH_DATABASE:
             await member.hear("history")
+        return member
+
+    return arrive
+
+
+@pytest.fixture
+def join(arrive, case):
+    """The same as `arrive`, but in steps with users the member has been told who is there, too."""
+
+    async def join(*args, **options):
+        member = await arrive(*args, **options)
         if case.step in WITH_USERS:
             await member.hear("users")
         return member

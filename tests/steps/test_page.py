@@ -223,7 +223,6 @@ async def test_the_page_measures_three_counters(page, case):
 
 
 @check("wire", gs2={"/ws/sc/count/": KEPT}, gs3={"/ws/sc/count/": KEPT, "/ws/ac/count/": KEPT})
-@pytest.mark.traceback("a sync counter hears of no end until it has counted, and sends to who is gone")
 async def test_the_measurement_can_be_stopped(page, case):
     """Stop ends the measurement, and the next one can begin at once."""
     card = page.locator(f'.counters[data-path="{case.route}"]')

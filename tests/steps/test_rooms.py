@@ -38,7 +38,7 @@ class Links(HTMLParser):
             self.found[self.text] = (address, after + data)
 
 
-@check("wire", "postgres", gs5={"/ws/ac/": 7}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@check("wire", "postgres", gs5={"/ws/ac/": 8}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
 @pytest.mark.parametrize("tail", ["", " é 🎉 a/b", HTML], ids=["plain", "odd", "html"])
 async def test_the_rooms_are_listed(server, join, room, tail):
     """GET /chat/ lists the rooms as links, each with its number of messages; a name is never HTML."""
@@ -65,14 +65,14 @@ def admin(database, client, settings):
     return client
 
 
-@check(gs5=8, gs6=KEPT, gs7=KEPT)
+@check(gs5=9, gs6=KEPT, gs7=KEPT)
 def test_the_admin_asks_who_you_are(database, client):
     """The admin's log-in page is there, and shows nothing before."""
     assert client.get("/admin/login/").status_code == 200
     assert client.get("/admin/").status_code == 302
 
 
-@check("process", gs5={"/ws/ac/": 8}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@check("process", gs5={"/ws/ac/": 9}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
 @pytest.mark.unhurried
 async def test_the_admin_shows_rooms_and_messages(admin, join, room):
     """The admin shows the rooms and the messages."""

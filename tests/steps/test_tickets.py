@@ -46,6 +46,15 @@ async def test_a_ticket_lets_in_its_user(user_for, come):
 
 
 @check(*WAYS, **TICKETS)
+async def test_a_ticket_without_the_token_is_refused(user_for):
+    """A POST without the page's CSRF token is refused with 403, and gives no ticket."""
+    ann = await user_for("ann")
+    token, ann.token = ann.token, ""
+    assert (await ann.post("/ticket/")).status == 403
+    ann.token = token
+
+
+@check(*WAYS, **TICKETS)
 async def test_a_ticket_works_once(user_for, come):
     """A ticket that was used is worth nothing: accepted, and closed with 4401."""
     ticket = (await (await user_for("ann")).ticket()).json()["ticket"]

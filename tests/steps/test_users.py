@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.support.chat import Member
 from tests.support.client import Closed
 from tests.support.server import manage as run_manage
 from tests.tasks import GENERIC, KEPT, check
@@ -73,9 +74,9 @@ async def expect_turned_out(member, code, within=5):
 
 
 @check("process", "wire", "redis", "postgres", **SPEAKING)
-async def test_from_is_the_users_name(join):
+async def test_from_is_the_users_name(arrive):
     """Who speaks is named after the user who is logged in: in the welcome, to the others, and in messages."""
-    ann, bob = await join(user="ann"), await join(user="bob")
+    ann, bob = await arrive(user="ann"), await arrive(user="bob")
     assert (ann.name, bob.name) == (ann.user.name, bob.user.name)
     assert (await ann.news()) == {"event": "join", "from": bob.user.name}
     await bob.say("hello")
@@ -85,18 +86,18 @@ async def test_from_is_the_users_name(join):
 
 @check("process", **SPEAKING)
 @pytest.mark.parametrize("field", ["from", "sender", "user", "username", "name"])
-async def test_nobody_speaks_for_others(join, field):
+async def test_nobody_speaks_for_others(arrive, field):
     """Whatever a client sends along, its messages come from its own user."""
-    ann, bob = await join(user="ann"), await join(user="bob")
+    ann, bob = await arrive(user="ann"), await arrive(user="bob")
     await bob.send({"msg": "I am ann", field: ann.user.name})
     for member in (ann, bob):
         await member.hear("message", msg="I am ann", **{"from": bob.user.name})
 
 
 @check("process", "wire", **SPEAKING)
-async def test_two_tabs_have_one_name(join):
+async def test_two_tabs_have_one_name(arrive):
     """Two connections of a user speak under one name, and each hears what the other says."""
-    one, other = await join(user="ann"), await join(user="ann")
+    one, other = await arrive(user="ann"), await arrive(user="ann")
     assert one.name == other.name
     await one.say("from one")
     for member in (one, other):
@@ -104,21 +105,21 @@ async def test_two_tabs_have_one_name(join):
 
 
 @check("process", "wire", "redis", **SPEAKING)
-async def test_who_is_not_logged_in_listens(join):
+async def test_who_is_not_logged_in_listens(arrive):
     """Who is not logged in has no name, hears all that is said in an open room, and is shown its history."""
-    ann = await join()
+    ann = await arrive()
     await ann.say("before")
     await ann.hear("message")
-    guest = await join(user=None)
+    guest = await arrive(user=None)
     assert guest.name is None
     await ann.say("after")
     await guest.hear("message", msg="after")
 
 
 @check("process", "wire", "redis", **SPEAKING)
-async def test_who_is_not_logged_in_cannot_speak(join):
+async def test_who_is_not_logged_in_cannot_speak(arrive):
     """Sending without a log-in gets the error login_required, again and again; nothing is stored or sent."""
-    ann, guest = await join(), await join(user=None)
+    ann, guest = await arrive(), await arrive(user=None)
     for _ in range(3):
         await guest.say("from nobody")
         await guest.hear_error("login_required")
@@ -126,24 +127,22 @@ async def test_who_is_not_logged_in_cannot_speak(join):
     await guest.hear_error("bad_json", "login_required")
     await ann.hears_only()
     await guest.hear("message")
-    late = await join(user=None)
+    late = await arrive(user=None)
     await late.hears_only()
 
 
 @check("wire", **SPEAKING)
 async def test_a_forged_session_is_nobody(new_client, case):
     """A cookie that no log-in has given is nobody's, whatever stands in it."""
-    from tests.support.chat import Member
-
     for value in ("x" * 32, "../../etc/passwd", "x" * 4000, '"', "\xe9", "%00"):
         guest = Member(new_client(case.route, cookie=f"sessionid={value}; csrftoken={value}"))
         assert (await guest.enter())["from"] is None
 
 
 @check("process", "wire", "redis", "postgres", **PRIVATE)
-async def test_a_private_room_is_for_its_members(join, seat, room, manage):
+async def test_a_private_room_is_for_its_members(arrive, seat, room, manage):
     """Of a private room, others hear nothing: the connection is accepted, and closed with 4401 or 4403."""
-    ann = await join(user="ann")
+    ann = await arrive(user="ann")
     await ann.say("for members only")
     await ann.hear("message")
     bob, guest = await seat(user="bob"), await seat(user=None)
@@ -152,14 +151,14 @@ async def test_a_private_room_is_for_its_members(join, seat, room, manage):
     for member, code in ((bob, NO_MEMBER), (guest, NOT_LOGGED_IN)):
         await member.client.connect()
         await member.client.expect_close(code)
-    assert (await (await join(user="ann")).user.get("/chat/")).body.count(room) > 0
+    assert (await (await arrive(user="ann")).user.get("/chat/")).body.count(room) > 0
     await ann.hears_only()
 
 
 @check("process", **PRIVATE)
-async def test_who_is_refused_is_told_to_nobody(join, seat, room, manage):
+async def test_who_is_refused_is_told_to_nobody(arrive, seat, room, manage):
     """The members of a private room are not told of those who were not let in; these speak to nobody."""
-    ann = await join(user="ann")
+    ann = await arrive(user="ann")
     await manage("private", room, ann.user.name)
     bob = await seat(user="bob")
     await bob.client.connect()
@@ -170,9 +169,9 @@ async def test_who_is_refused_is_told_to_nobody(join, seat, room, manage):
 
 
 @check("process", "wire", "postgres", **PRIVATE)
-async def test_a_private_room_is_listed_for_its_members(join, new_visitor, room, manage):
+async def test_a_private_room_is_listed_for_its_members(arrive, new_visitor, room, manage):
     """GET /chat/ lists a private room for its members alone. Its page is for everybody, and holds nothing of it."""
-    ann, bob = await join(user="ann"), await join("another room", user="bob")
+    ann, bob = await arrive(user="ann"), await arrive("another room", user="bob")
     await ann.say("for members only")
     await ann.hear("message")
     await manage("private", room, ann.user.name)
@@ -187,15 +186,15 @@ async def test_a_private_room_is_listed_for_its_members(join, new_visitor, room,
 
 
 @check("process", **PRIVATE)
-async def test_private_sets_exactly_these_members(join, seat, room, manage):
+async def test_private_sets_exactly_these_members(arrive, seat, room, manage):
     """`private ROOM USER …` makes the room if it is new, and sets its members; with --open everybody may come in."""
-    ann, bob = await join("another room", user="ann"), await join("another room", user="bob")
+    ann, bob = await arrive("another room", user="ann"), await arrive("another room", user="bob")
     for members, others in ((["ann", "bob"], []), (["bob"], ["ann"]), ([], ["ann", "bob"])):
         names = {"ann": ann.user.name, "bob": bob.user.name}
         status, said = await manage("private", room, *(names[label] for label in members))
         assert status == 0, said
         for label in members:
-            await join(user=label)
+            await arrive(user=label)
         for label in others:
             refused = await seat(user=label)
             await refused.client.connect()
@@ -203,18 +202,18 @@ async def test_private_sets_exactly_these_members(join, seat, room, manage):
     status, said = await manage("private", room, "--open")
     assert status == 0, said
     for label in ("ann", "bob", None):
-        await join(user=label)
+        await arrive(user=label)
 
 
 @check("process", "wire", **PRIVATE)
-async def test_private_without_such_a_user_says_so(join, room, manage):
+async def test_private_without_such_a_user_says_so(arrive, room, manage):
     """`private` with a user that does not exist says which, ends with status 1, and has changed nothing."""
-    ann = await join(user="ann")
+    ann = await arrive(user="ann")
     status, said = await manage("private", room, ann.user.name, "nobody-of-that-name")
     assert status == 1
     assert "nobody-of-that-name" in said
     assert ann.user.name not in said
-    await join(user=None)
+    await arrive(user=None)
 
 
 @check("process", **PRIVATE)
@@ -227,12 +226,12 @@ async def test_private_refuses_what_makes_no_sense(manage, words):
 
 
 @check("process", **PRIVATE)
-async def test_the_admin_makes_a_room_private(join, seat, room, database):
+async def test_the_admin_makes_a_room_private(arrive, seat, room, database):
     """The admin's form of a room has its members, and makes it private."""
     from django.contrib.auth import get_user_model
     from django.test import Client
 
-    ann = await join(user="ann")
+    ann = await arrive(user="ann")
     await ann.say("hello")
     await ann.hear("message")
     bob = await seat(user="bob")
@@ -255,7 +254,7 @@ async def test_the_admin_makes_a_room_private(join, seat, room, database):
     assert response.status_code == 302, response.content
     await bob.client.connect()
     await bob.client.expect_close(NO_MEMBER)
-    await join(user="ann")
+    await arrive(user="ann")
 
 
 @pytest.fixture
@@ -304,12 +303,21 @@ async def test_a_user_who_is_none_any_more(join, fields, quick_hearts):
 @check("process", **SPEAKING)
 async def test_a_name_is_passed_on_as_it_is(new_visitor, new_client, room, case):
     """A user's name may hold what Django allows in one; it arrives as it is."""
-    from tests.support.chat import Member
-
     visitor = new_visitor()
     await visitor.sign_up(f"ann+{room}@example.org_-.é")
     member = Member(new_client(f"{case.route}{room}/", cookie=visitor.cookie))
     assert (await member.enter())["from"] == visitor.name
+
+
+@check("process", **SPEAKING)
+async def test_an_old_session_is_nobodys(new_visitor, new_client, case):
+    """After the log-out its cookie is worth nothing to the chat either."""
+    visitor = new_visitor()
+    await visitor.sign_up()
+    old = visitor.cookie
+    assert (await Member(new_client(case.route, cookie=old)).enter())["from"] == visitor.name
+    await visitor.log_out()
+    assert (await Member(new_client(case.route, cookie=old)).enter())["from"] is None
 
 
 @check(gs6=KEPT, gs7=KEPT)

@@ -110,7 +110,7 @@ async def test_the_own_name_is_marked(enter):  # noqa: F811
     assert classes[0] == classes[1] != classes[2]
 
 
-@check("wire", **task(2))
+@check("wire", **task(5))
 async def test_a_guest_listens(enter, new_window, address):  # noqa: F811
     """Who is not logged in hears all, has no field, and is led to the log-in and back into this room."""
     ann = await enter()
@@ -133,7 +133,7 @@ async def test_a_guest_listens(enter, new_window, address):  # noqa: F811
     await ann.shows("I was")
 
 
-@check("wire", **task(1))
+@check("wire", **task(2))
 @pytest.mark.parametrize("group", ["Café ☕ a/b", "50% <b>? #1 %41&next=/", "//example.org/"], ids=ascii)
 async def test_the_log_in_leads_back(new_window, new_tab, server, group):  # noqa: F811
     """From whatever room one comes, after the log-in one is there again."""

@@ -6,6 +6,7 @@ Needs nothing but the standard library, so that a process in which nothing else 
 import linecache
 import re
 import traceback
+from itertools import pairwise
 from pathlib import Path
 
 FRAME = re.compile(r'^\s*File "(.+)", line (\d+)(?:, in (.+))?$')
@@ -55,14 +56,28 @@ def chain_of(error, project):
 
 
 def as_dict(error, project):
-    """Return one exception as a dict; a syntax error's own place is its last frame."""
+    """Return one exception as a dict."""
+    names = [base.__name__ for base in type(error).__mro__]
+    return {"type": type(error).__name__, "bases": names, "message": str(error), "frames": frames_of(error, project)}
+
+
+def frames_of(error, project):
+    """Return the frames of an exception, the outermost first; a syntax error's own place is the last."""
     frames = [
         place(project, frame.filename, frame.lineno, frame.name) for frame in traceback.extract_tb(error.__traceback__)
     ]
     if isinstance(error, SyntaxError) and error.filename:
         frames.append(place(project, error.filename, error.lineno))
-    names = [base.__name__ for base in type(error).__mro__]
-    return {"type": type(error).__name__, "bases": names, "message": str(error), "frames": frames}
+    return without_middleware(frames)
+
+
+def without_middleware(frames):
+    """Return frames; the line of a middleware that only calls the application inside it is nobody's line."""
+    for frame, called in pairwise(frames):
+        is_application = called["inside"] or "channels" in Path(called["file"]).parts
+        if is_application and frame["function"] == called["function"] == "__call__":
+            frame["inside"] = False
+    return frames
 
 
 def read_tracebacks(text, project):
@@ -77,6 +92,7 @@ def read_tracebacks(text, project):
         # Whoever quotes a traceback may have indented it; its last line stands further left than its frames.
         elif frames and len(line) - len(line.lstrip()) < indent and (match := RAISED.match(line.strip())):
             name = match[1].rpartition(".")[2]
+            frames = without_middleware(frames)
             found.append({"type": name, "bases": [name], "message": match[2] or "", "frames": frames})
             frames = None
     return found

@@ -13,13 +13,12 @@ import shutil
 import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 
 import pytest
 
 from tests.support import client, verdicts
-from tests.support.frames import path_inside, place
+from tests.support.frames import frames_of, place
 from tests.support.printing import Printed
 from tests.support.project import PROJECT
 from tests.tasks import case_of
@@ -295,8 +294,5 @@ def place_of(error, project):
 
 
 def place_in(error, project):
-    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError):
-        frames.append((error.filename, error.lineno))
-    inside = [place(project, file, line) for file, line in frames if file and path_inside(project, file)]
+    inside = [frame for frame in frames_of(error, project) if frame["inside"]]
     return inside[-1] if inside else None

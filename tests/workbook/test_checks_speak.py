@@ -11,6 +11,7 @@ from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
 from tests.support.events import EventStream
 from tests.support.evidence import shortened
+from tests.support.frames import own_frame, read_tracebacks
 from tests.support.postgres import Postgres
 from tests.support.redis import Redis
 from tests.support.server import Database, Server
@@ -321,3 +322,21 @@ def test_a_redis_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch):
         monkeypatch.setattr("tests.support.redis.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
         with pytest.raises(AssertionError, match=f"{program} {sentence}$"), Redis(str(program)) as redis:
             raise AssertionError(f"it is there, on port {redis.port}")
+
+
+PRINTED = """\
+Traceback (most recent call last):
+  File "{project}/app/losses.py", line 20, in __call__
+    await self.application(scope, receive, send_if_there)
+  File "/site-packages/{called}", line 48, in __call__
+    return await application(scope, receive, send)
+ValueError: No handler for message type websocket.receive
+"""
+
+
+@pytest.mark.parametrize(
+    ("called", "file"), [("channels/routing.py", None), ("asgiref/sync.py", "app/losses.py")], ids=["on", "not on"]
+)
+def test_the_line_of_a_middleware_that_passes_on_is_nobodys(tmp_path, called, file):
+    frame = own_frame(read_tracebacks(PRINTED.format(project=tmp_path, called=called), tmp_path))
+    assert (frame and frame["file"]) == file
