@@ -1,6 +1,7 @@
 """What a check can ask for: its case, the project, clients, servers, a browser."""
 
 import asyncio
+import contextlib
 import importlib
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 import pytest_asyncio
 from channels.layers import channel_layers, get_channel_layer
 
-from tests.support.browser import find_chromium, open_browser, watch
+from tests.support.browser import Windows, find_chromium, open_browser, watch
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
 from tests.support.lonely import LonelySocket
@@ -514,13 +515,41 @@ async def browser():
         yield browser
 
 
+@pytest.fixture(scope="session")
+def windows(browser):
+    """The windows of the browser, for one check after the other."""
+    return Windows(browser)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser, server, timeline):
-    """The step's page, open; no script of ours may fail in it."""
-    context = await browser.new_context()
-    page = await context.new_page()
-    errors = await watch(page, timeline)
-    await page.goto(server.url("/", "http"))
-    yield page
-    await context.close()
+async def new_page(windows, timeline):
+    """A coroutine function that returns an empty page in a window of its own; no script of ours may fail in a window.
+
+    It takes what a Playwright context takes.
+    """
+    errors = []
+
+    def on_error(error):
+        errors.append(str(error.error))
+
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def new_page(**options):
+            window = await stack.enter_async_context(windows.open(**options))
+            # What its script fails at in a page that it opens later counts too.
+            window.on("weberror", on_error)
+            stack.callback(window.remove_listener, "weberror", on_error)
+            page = await window.new_page()
+            await watch(page, timeline)
+            return page
+
+        yield new_page
     assert not errors, f"the page's script failed: {errors}"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(new_page, server):
+    """The step's page, open."""
+    page = await new_page()
+    await page.goto(server.url("/", "http"))
+    return page

@@ -1,20 +1,17 @@
 """gs4 and on: the chat's page, in a real Chromium, with two tabs and three."""
 
-import functools
 import itertools
 import re
-import uuid
-from urllib.parse import quote, urljoin
+from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 
-from tests.steps.test_page import Panel, expect_contrast
-from tests.support.browser import expect, watch
+from tests.steps.conftest import ANYBODY
+from tests.steps.test_page import NAMES, Panel, expect_contrast, reached_by_tab
+from tests.support.browser import expect
 from tests.support.redis import Redis
 from tests.support.server import Server
-from tests.support.visitor import PASSWORD
-from tests.tasks import KEPT, WITH_USERS, check
+from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -45,12 +42,11 @@ class Tab:
         tab.name = self.name
         return tab
 
-    async def sign_up(self, address):
-        """Make a new user, through the form at `address`, and be logged in as that user."""
-        self.name = f"user-{uuid.uuid4().hex[:8]}"
-        await self.page.goto(address)
-        await self.fill_in(username=self.name, password1=PASSWORD, password2=PASSWORD)
-        await expect(self.page).not_to_have_url(re.compile("/accounts/signup/"))
+    async def become(self, visitor):
+        """Be logged in as a Visitor is."""
+        self.name = visitor.name
+        cookies = [{"name": name, "value": value, "url": visitor.origin} for name, value in visitor.cookies.items()]
+        await self.page.context.add_cookies(cookies)
 
     async def fill_in(self, **fields):
         """Fill in these fields of a form, and press Enter in the last one."""
@@ -64,7 +60,9 @@ class Tab:
         await expect(self.state).to_contain_text("connected", timeout=within)
 
     async def write(self, text):
-        await self.page.keyboard.type(text)
+        # One key, and the rest at once, as a phone's keyboard gives a word: a key for each letter takes long.
+        await self.page.keyboard.type(text[:1])
+        await self.page.keyboard.insert_text(text[1:])
         await self.page.keyboard.press("Enter")
 
     async def shows(self, text, within=5_000):
@@ -74,39 +72,29 @@ class Tab:
         return [line for line in (await self.log.inner_text()).splitlines() if line.strip()]
 
 
-class UserTab(Tab):
-    """A tab of a new user, who signs up before anything else."""
+@pytest.fixture
+def new_window(new_page):
+    """A coroutine function that returns a Tab in a window of its own, that of nobody."""
 
-    async def open(self, address):
-        if not self.name:
-            await self.sign_up(urljoin(address, "/accounts/signup/"))
-        return await super().open(address)
+    async def new_window(**options):
+        return Tab(await new_page(**options))
 
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def new_window(browser, timeline):
-    """A coroutine function that returns a Tab in a browser of its own, that of nobody; no script of ours may fail."""
-    contexts, errors = [], []
-
-    async def new_window(kind=Tab, **options):
-        context = await browser.new_context(**{"viewport": {"width": 1000, "height": 800}} | options)
-        contexts.append(context)
-        # What its script fails at in a page that it opens later counts too.
-        context.on("weberror", lambda error: errors.append(str(error.error)))
-        page = await context.new_page()
-        await watch(page, timeline)
-        return kind(page)
-
-    yield new_window
-    for context in contexts:
-        await context.close()
-    assert not errors, f"the page's script failed: {errors}"
+    return new_window
 
 
 @pytest.fixture
-def new_tab(new_window, case):
-    """A coroutine function that returns a Tab of somebody who may write: from gs6 on, of a user of its own."""
-    return functools.partial(new_window, UserTab if case.step in WITH_USERS else Tab)
+def new_tab(new_window, user_for, user_at):
+    """A coroutine function that returns a Tab of somebody who may write: from gs6 on, of a user."""
+
+    async def new_tab(user=ANYBODY, at=None, **options):
+        """`user` is a name, for this check alone; `at` is the server, if it is one of the check's own."""
+        tab = await new_window(**options)
+        visitor = await (user_at(at) if at else user_for(user))
+        if visitor:
+            await tab.become(visitor)
+        return tab
+
+    return new_tab
 
 
 @pytest.fixture
@@ -119,8 +107,8 @@ def sync(case):
 def enter(new_tab, server, room):
     """A coroutine function that returns a Tab that is connected to a room, this check's own if nothing is said."""
 
-    async def enter(group=room, query=""):
-        tab = await (await new_tab()).open(server.url(f"/chat/{quote(group, safe='')}/{query}", "http"))
+    async def enter(group=room, query="", user=ANYBODY):
+        tab = await (await new_tab(user)).open(server.url(f"/chat/{quote(group, safe='')}/{query}", "http"))
         await tab.is_in()
         return tab
 
@@ -246,9 +234,9 @@ async def test_nothing_is_lost_of_what_is_typed_too_long(enter):
 async def test_the_page_comes_back_after_the_server(new_tab, sync, project, case):
     """Server stopped: the page says "reconnecting". Started: it is back by itself, and what was typed is there."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
-        ann = await (await new_tab()).open(server.url(f"/chat/hall/{sync}", "http"))
+        ann = await (await new_tab(at=server)).open(server.url(f"/chat/hall/{sync}", "http"))
         await ann.is_in()
-        bob = await (await new_tab()).open(server.url("/chat/hall/", "http"))
+        bob = await (await new_tab(at=server)).open(server.url("/chat/hall/", "http"))
         await bob.is_in()
         await expect(ann.log.locator("> *")).not_to_have_count(0)
         server.stop()
@@ -272,9 +260,9 @@ async def test_the_page_comes_back_after_redis(new_tab, sync, project, case, red
         Redis(redis_program) as redis,
         Server(project, "daphne", f"{case.step}.asgi:application", REDIS_URL=redis.url) as server,
     ):
-        ann = await (await new_tab()).open(server.url(f"/chat/hall/{sync}", "http"))
+        ann = await (await new_tab(at=server)).open(server.url(f"/chat/hall/{sync}", "http"))
         await ann.is_in()
-        bob = await (await new_tab()).open(server.url("/chat/hall/", "http"))
+        bob = await (await new_tab(at=server)).open(server.url("/chat/hall/", "http"))
         await bob.is_in()
         await expect(ann.log.locator("> *")).not_to_have_count(0)
         redis.stop()
@@ -310,7 +298,7 @@ async def test_the_pauses_grow_and_differ(new_tab, server):
         await tab.page.add_init_script(SHORT_PAUSES)
         await tab.page.route_web_socket(re.compile(".*"), lambda socket: socket.close(code=4013))
         await tab.page.goto(server.url("/chat/hall/", "http"))
-        await tab.page.wait_for_function("window.pauses.length >= 15")
+        await tab.page.wait_for_function("window.pauses.length >= 15", polling=50)
         heard.append(await tab.page.evaluate("window.pauses.slice(0, 15)"))
     for pauses in heard:
         assert pauses[0] <= 2000, f"the first pause is {pauses[0]} ms"
@@ -354,21 +342,14 @@ async def test_a_chat_can_be_read(enter):
 
 async def can_be_used_by_keyboard(page):
     """Assert that each link, button and field in sight has a name, and can be reached by Tab."""
-    await page.evaluate(VISIBLE_CONTROLS)
-    controls = await page.evaluate("controls().length")
-    reached = set()
-    for _ in range(2 * controls + 2):
-        await page.keyboard.press("Tab")
-        reached.add(await page.evaluate("controls().indexOf(document.activeElement)"))
-    assert reached >= set(range(controls)), "some control cannot be reached by Tab"
-    names = await page.evaluate(
-        "controls().map((e) => [e.textContent.trim() || e.labels?.[0]?.textContent.trim(), e.outerHTML])"
-    )
+    names = await page.evaluate(f"({NAMES})({CONTROLS_IN_SIGHT})")
+    reached = await reached_by_tab(page, CONTROLS_IN_SIGHT, 2 * len(names) + 2)
+    assert reached >= set(range(len(names))), "some control cannot be reached by Tab"
     assert all(name for name, _ in names), f"a control has no name: {names}"
 
 
-VISIBLE_CONTROLS = """
-window.controls = () => Array.from(document.querySelectorAll("a, button:enabled, input:enabled, select:enabled"))
+CONTROLS_IN_SIGHT = """
+Array.from(document.querySelectorAll("a, button:enabled, input:enabled, select:enabled"))
   .filter((element) => element.checkVisibility())
 """
 

@@ -84,7 +84,7 @@ async def test_a_killed_server_costs_no_message(new_tab, sync, start_recorded, r
     server.wait()
     tabs = []
     for query in ("", sync):
-        tab = await (await new_tab()).open(server.url(f"/chat/{quote(room)}/{query}", "http"))
+        tab = await (await new_tab(at=server)).open(server.url(f"/chat/{quote(room)}/{query}", "http"))
         await tab.is_in()
         tabs.append(tab)
     ann, bob = tabs

@@ -50,6 +50,23 @@ async def expect_contrast(locator):
         assert contrast >= 4.5, f"{text!r} has a contrast of {contrast:.1f} to 1"
 
 
+# Each control's name, and its HTML.
+NAMES = "(all) => all.map((e) => [e.textContent.trim() || e.labels?.[0]?.textContent.trim(), e.outerHTML])"
+
+
+async def reached_by_tab(page, controls, presses):
+    """Press Tab so often; return which of `controls`, an array in JavaScript, had the focus, by their numbers."""
+    await page.evaluate(
+        f"""() => {{
+          window.reached = [];
+          document.addEventListener("focusin", (event) => reached.push({controls}.indexOf(event.target)));
+        }}"""
+    )
+    for _ in range(presses):
+        await page.keyboard.press("Tab")
+    return set(await page.evaluate("reached"))
+
+
 class Panel:
     """One socket on the page."""
 
@@ -175,11 +192,10 @@ async def test_two_tabs_are_apart(page, panel, case):
     gs7={"/ws/ajwc/lobby/": KEPT},
     **ASYNC_ONLY,
 )
-async def test_the_server_is_stopped_and_started(browser, project, case):
+async def test_the_server_is_stopped_and_started(new_page, project, case):
     """When the server goes the page says so, and when it is back it connects again."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
-        context = await browser.new_context()
-        page = await context.new_page()
+        page = await new_page()
         await page.goto(server.url("/", "http"))
         panel = Panel(page, case.route)
         await panel.connect()
@@ -191,7 +207,6 @@ async def test_the_server_is_stopped_and_started(browser, project, case):
         server.start()
         server.wait()
         await panel.connect()
-        await context.close()
 
 
 @check("wire", gs2={"/ws/sc/count/": KEPT}, gs3={"/ws/sc/count/": KEPT, "/ws/ac/count/": KEPT})
@@ -266,19 +281,13 @@ async def test_it_can_be_read(page):
 @check("wire", **ALL)
 async def test_it_can_be_used_without_a_mouse(page, panel):
     """Every button and field has a name and can be reached by Tab; a screen reader is told the state."""
-    usable = "button:enabled, input:enabled"
-    controls = await page.locator(usable).count()
+    usable = "Array.from(document.querySelectorAll('button:enabled, input:enabled'))"
+    controls = await page.evaluate(f"{usable}.length")
     links = await page.locator("a").count()
-    reached = set()
-    for _ in range(2 * controls + links):
-        await page.keyboard.press("Tab")
-        reached.add(
-            await page.evaluate(f"Array.from(document.querySelectorAll('{usable}')).indexOf(document.activeElement)")
-        )
+    reached = await reached_by_tab(page, usable, 2 * controls + links)
     assert reached >= set(range(controls)), "some control cannot be reached by Tab"
-    for control in await page.locator("button, input").all():
-        name = await control.evaluate("(e) => e.textContent.trim() || e.labels?.[0]?.textContent.trim()")
-        assert name, f"{await control.evaluate('(e) => e.outerHTML')} has no name"
+    for name, html in await page.locator("button, input").evaluate_all(NAMES):
+        assert name, f"{html} has no name"
     await expect(panel.state.locator("[role=status]")).not_to_be_empty()
 
 
@@ -288,10 +297,9 @@ async def test_it_can_be_used_without_a_mouse(page, panel):
     [("http://workbook.test:8123", "ws://workbook.test:8123"), ("https://workbook.test", "wss://workbook.test")],
     ids=["http", "https"],
 )
-async def test_the_socket_follows_the_page(browser, server, case, origin, socket_origin):
+async def test_the_socket_follows_the_page(new_page, server, case, origin, socket_origin):
     """A page from https: opens wss:, a page from http: opens ws:, on the host and port that it came from."""
-    context = await browser.new_context()
-    page = await context.new_page()
+    page = await new_page()
     opened = []
 
     async def deliver(route):
@@ -306,4 +314,3 @@ async def test_the_socket_follows_the_page(browser, server, case, origin, socket
     await panel.root.locator("button.connect").click()
     await panel.expect_state("open")
     assert opened == [socket_origin + case.route]
-    await context.close()

@@ -187,7 +187,8 @@ async def test_a_killed_server_tells_no_secret(new_tab, start_recorded, room):  
     """Too many at once: each is sent, or is told in words and kept. Server killed and back: no word lost or told."""
     server = start_recorded(MESSAGES_PER_SECOND="3")
     server.wait()
-    ann, bob, cid = tabs = [await (await new_tab()).open(server.url(f"/chat/{room}/", "http")) for _ in range(3)]
+    hall = server.url(f"/chat/{room}/", "http")
+    ann, bob, cid = tabs = [await (await new_tab(at=server)).open(hall) for _ in range(3)]
     for tab in tabs:
         await shows_users(tab, ann, bob, cid)
     await ann.page.evaluate(SAY_AT_ONCE, 6)
@@ -355,7 +356,6 @@ window.WebSocket = class extends WebSocket {
 async def test_the_panels_and_the_stream_hear_the_same(new_tab, server):  # noqa: F811
     """The step's page has a panel for each consumer, and a stream of events; an unknown subprotocol gets its words."""
     ann = await new_tab()
-    await ann.open(server.url("/chat/", "http"))
     await ann.page.goto(server.url("/", "http"))
     panels = [Panel(ann.page, route) for route in GENERIC["gs7"]]
     refused = panels[0].root

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.steps.conftest import ANYBODY
 from tests.steps.test_chat_page import (
     CAME_BACK,
     HTML,
@@ -135,10 +136,9 @@ async def test_a_guest_listens(enter, new_window, address):  # noqa: F811
 
 @check("wire", **task(2))
 @pytest.mark.parametrize("group", ["Café ☕ a/b", "50% <b>? #1 %41&next=/", "//example.org/"], ids=ascii)
-async def test_the_log_in_leads_back(new_window, new_tab, server, group):  # noqa: F811
+async def test_the_log_in_leads_back(new_window, user_for, server, group):  # noqa: F811
     """From whatever room one comes, after the log-in one is there again."""
-    user = await new_tab()
-    await user.open(server.url("/chat/", "http"))
+    user = await user_for(ANYBODY)
     guest = await new_window()
     address = server.url(f"/chat/{quote(group, safe='')}/", "http")
     await guest.page.goto(address)
@@ -152,7 +152,7 @@ async def test_the_log_in_leads_back(new_window, new_tab, server, group):  # noq
 @check("wire", **task(7))
 async def test_logging_out_ends_every_tab(enter, address):  # noqa: F811
     """Log out in one tab: the other one says so, does not try again, and leads to the log-in. Others stay."""
-    ann, bob = await enter(), await enter()
+    ann, bob = await enter(user="ann"), await enter()
     second = await ann.beside()
     await second.page.add_init_script(SHORT_PAUSES)
     await second.open(address)
@@ -225,10 +225,9 @@ async def test_a_wrong_sign_up_is_told_in_words(new_window, server):  # noqa: F8
 
 
 @check("wire", **task(1))
-async def test_a_wrong_log_in_is_told_in_words(new_window, new_tab, server):  # noqa: F811
+async def test_a_wrong_log_in_is_told_in_words(new_window, user_for, server):  # noqa: F811
     """A wrong password gets Django's own words."""
-    user = await new_tab()
-    await user.open(server.url("/chat/", "http"))
+    user = await user_for(ANYBODY)
     tab = await new_window()
     await tab.page.goto(server.url("/accounts/login/", "http"))
     await tab.fill_in(username=user.name, password="wrong")
@@ -269,7 +268,7 @@ async def test_they_all_come_back_after_the_server(new_tab, project, case, room)
     """Server stopped and started: each tab is back by itself, as the same user, and each user is there once."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
         address = server.url(f"/chat/{room}/", "http")
-        ann, bob = [await (await new_tab()).open(address) for _ in range(2)]
+        ann, bob = [await (await new_tab(at=server)).open(address) for _ in range(2)]
         second = await (await ann.beside()).open(address)
         for tab in (ann, bob, second):
             await shows_users(tab, ann, bob)
@@ -293,7 +292,6 @@ async def test_they_all_come_back_after_the_server(new_tab, project, case, room)
 async def test_the_panel_shows_who_is_asked(new_window, new_tab, server, case):  # noqa: F811
     """In the step's page: who is not logged in may not send; a user's name is the session's, whatever "from" says."""
     guest, ann = await new_window(), await new_tab()
-    await ann.open(server.url("/chat/", "http"))
     for tab in (guest, ann):
         await tab.page.goto(server.url("/", "http"))
         panel = Panel(tab.page, case.route)
@@ -307,23 +305,21 @@ async def test_the_panel_shows_who_is_asked(new_window, new_tab, server, case): 
 
 
 @check("wire", **USERS)
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (380, "dark")])
-async def test_the_pages_of_users_can_be_read(new_tab, new_window, server, room, width, scheme):  # noqa: F811
+async def test_the_pages_of_users_can_be_read(new_tab, new_window, server, room):  # noqa: F811
     """Wide and narrow, light and dark, for users and guests: nothing runs out of the page, every text stands out."""
-    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
-    ann, guest = await new_tab(**options), await new_window(**options)
+    ann, guest = await new_tab(), await new_window()
     name = "a.very.long.name." + uuid.uuid4().hex + "x" * 100
     await guest.page.goto(server.url("/accounts/signup/", "http"))
     await guest.fill_in(username=name, password1="1", password2="1")
     await expect(guest.page.locator("main")).to_contain_text("too short")
-    await can_be_read(guest.page, width)
+    await can_be_read(guest.page)
     await guest.page.goto(server.url("/accounts/login/", "http"))
     await guest.fill_in(username=name, password="1")
     await expect(guest.page.locator("main")).to_contain_text("correct username")
-    await can_be_read(guest.page, width)
+    await can_be_read(guest.page)
     await guest.page.goto(server.url(f"/chat/{room}/", "http"))
     await guest.is_in()
-    await can_be_read(guest.page, width)
+    await can_be_read(guest.page)
     await guest.page.goto(server.url(f"/accounts/signup/?next=/chat/{room}/", "http"))
     await guest.fill_in(username=name, password1=PASSWORD, password2=PASSWORD)
     await guest.is_in()
@@ -332,26 +328,29 @@ async def test_the_pages_of_users_can_be_read(new_tab, new_window, server, room,
     await guest.write("short")
     await ann.shows("short")
     for tab in (ann, guest):
-        await can_be_read(tab.page, width)
+        await can_be_read(tab.page)
     await manage(server, "private", room, ann.name)
     await guest.page.reload()
     await expect(guest.state).to_contain_text("no member")
-    await can_be_read(guest.page, width)
+    await can_be_read(guest.page)
     for path in ("/", "/chat/"):
         await ann.page.goto(server.url(path, "http"))
-        await can_be_read(ann.page, width)
+        await can_be_read(ann.page)
 
 
-async def can_be_read(page, width):
+async def can_be_read(page):
     """Assert that nothing is wider than the page, and that all text in sight stands out from its ground."""
-    assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    texts = page.locator("h1, h2, p, a, b, label, button:enabled, li, .helptext, .words, #chat-log span")
-    seen = await texts.evaluate_all(
-        f"(all) => all.filter((e) => e.checkVisibility()).map((e) => [({CONTRAST})(e), e.textContent])"
-    )
-    assert len(seen) > 5
-    for contrast, text in seen:
-        assert contrast >= 4.5, f"{text!r} has a contrast of {contrast:.1f} to 1"
+    for width, scheme in ((1200, "light"), (380, "dark")):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, f"too narrow: {width} px"
+        texts = page.locator("h1, h2, p, a, b, label, button:enabled, li, .helptext, .words, #chat-log span")
+        seen = await texts.evaluate_all(
+            f"(all) => all.filter((e) => e.checkVisibility()).map((e) => [({CONTRAST})(e), e.textContent])"
+        )
+        assert len(seen) > 5
+        for contrast, text in seen:
+            assert contrast >= 4.5, f"{text!r} has a contrast of {contrast:.1f} to 1"
 
 
 @check("wire", **USERS)

@@ -32,7 +32,11 @@ ARGUMENTS = (
     "--no-first-run",
     "--disable-gpu",
     "--disable-dev-shm-usage",
+    # All pages of a window in one process: to start one costs as much as to load a page.
+    "--renderer-process-limit=1",
 )
+# A pulse would be drawn sixty times a second, all the while that a check waits.
+USUAL = {"viewport": {"width": 1000, "height": 800}, "reduced_motion": "reduce"}
 
 
 def find_chromium():
@@ -56,6 +60,40 @@ async def open_browser(path):
         await browser.close()
 
 
+class Windows:
+    """The windows of a browser, which share no cookies. One that is done with is cleared, and used again."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        self.idle = []
+
+    @contextlib.asynccontextmanager
+    async def open(self, **options):
+        """Open a window, a Playwright context, as nobody's yet; `options` are what is unusual about it."""
+        if options:
+            async with await self.browser.new_context(**USUAL | options) as window:
+                yield window
+            return
+        window = self.idle.pop() if self.idle else await self._new()
+        yield window
+        await self._clear(window)
+        self.idle.append(window)
+
+    async def _new(self):
+        window = await self.browser.new_context(**USUAL)
+        # Always there and always empty, so that the window's process does not end with its last page.
+        await window.new_page()
+        return window
+
+    async def _clear(self, window):
+        empty, *pages = window.pages
+        for page in pages:
+            await page.close()
+        devtools = await window.new_cdp_session(empty)
+        await devtools.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+        await devtools.detach()
+
+
 # A socket that never gets as far as a handshake is not reported by the browser, so the page itself tells.
 TELL_SOCKETS = """
   const NativeWebSocket = window.WebSocket;
@@ -66,15 +104,10 @@ TELL_SOCKETS = """
 
 
 async def watch(page, timeline):
-    """Tell the timeline what the page does: addresses, sockets and their frames, the console. Returns its errors."""
-    errors = []
+    """Tell the timeline what the page does: addresses, sockets and their frames, the console."""
 
     def tell(text):
         timeline.add("browser", shorten(text))
-
-    def on_error(error):
-        errors.append(str(error))
-        tell(f"script error: {error}")
 
     def on_console(message):
         tell(message.text if message.type == "debug" else f"{message.type}: {message.text}")
@@ -83,13 +116,12 @@ async def watch(page, timeline):
         socket.on("framesent", lambda frame: tell(f"→ {shorten(frame)}"))
         socket.on("framereceived", lambda frame: tell(f"← {shorten(frame)}"))
 
-    page.on("pageerror", on_error)
+    page.on("pageerror", lambda error: tell(f"script error: {error}"))
     page.on("console", on_console)
     page.on("requestfailed", lambda request: tell(f"failed: {request.url}"))
     page.on("framenavigated", lambda frame: tell(f"page {frame.url}"))
     page.on("websocket", on_socket)
     await page.add_init_script(TELL_SOCKETS)
-    return errors
 
 
 def expect(locator):
