@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import uuid
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from tests.steps.test_chat_page import (
 from tests.steps.test_page import CONTRAST, ONE_GENERIC, Panel
 from tests.support.browser import expect
 from tests.support.server import Server
+from tests.support.stem import run_python
 from tests.support.visitor import PASSWORD
 from tests.tasks import KEPT, WITH_USERS, check
 
@@ -54,17 +54,9 @@ async def shows_users(tab, *users, within=5_000):
 
 async def manage(server, *words):
     """Run a command of the project with the server's settings and database."""
-    command = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "manage.py",
-        *words,
-        cwd=server.project,
-        env=server.environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    printed, _ = await command.communicate()
-    assert command.returncode == 0, printed.decode()
+    command = run_python, ["manage.py", *words], server.project, server.environment
+    done = await asyncio.to_thread(*command, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
