@@ -20,7 +20,7 @@ class Item:
 def test_each_test_is_in_one_share_with_others_of_its_step():
     ways = (None, "process", "wire", "redis", "postgres")
     items = [Item(step, way) for step in ("gs1", "gs2") for way in ways for _ in range(150)]
-    items += [Item("gs2", "wire", "browser") for _ in range(60)] + [Item() for _ in range(300)]
+    items += [Item("gs2", "wire", "browser") for _ in range(60)] + [Item() for _ in range(900)]
     shares = sharing.in_shares(items)
     shared = [item for share in shares for item in share.items]
     assert len(shared) == len(items)

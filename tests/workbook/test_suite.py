@@ -310,4 +310,4 @@ def test_a_copy_is_checked_in_place_of_the_finished_step(suite, sample_root, tmp
     (copy / "gs1/settings.py").write_text("SECRET_KEY = broken\n", encoding="utf-8")
     result = suite("--step", "gs1", f"--project={copy}")
     assert result.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "NameError: name 'broken' is not defined" in result.stderr
+    assert "gs1/settings.py does not load: NameError: name 'broken' is not defined" in result.stderr
