@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tests.mutation.mutants import source_of
-from tests.mutation.report import LATE
+from tests.mutation.report import COLUMNS, LATE
 from tests.support.server import own_environment
 from workbook.checker import LIMIT, Checker
 from workbook.lesson import material_of
@@ -259,16 +259,17 @@ def temporary_folder(folder):
             os.environ["TMPDIR"] = before
 
 
-def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
+def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False, names=None):
     """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
 
     tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
-    first way only. So many `workers` check side by side. is_quick: only ways that do not wait.
+    first way only. So many `workers` check side by side. is_quick: only ways that do not wait. names: only ways with
+    these names.
     """
     fates = dict.fromkeys(mutants, Fate())
     for suffix, kind in KINDS.items():
         left = [mutant for mutant in mutants if mutant.path.endswith(suffix)]
-        ways = [way for way in kind.ways if not (is_quick and way.waits)]
+        ways = [way for way in kind.ways if not (is_quick and way.waits) and way.name in (names or COLUMNS)]
         if not (left and ways):
             continue
         with Court(kind, root, step, workers) as court:
