@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.mutation import equivalents, report
-from tests.mutation.judging import fates_of
+from tests.mutation.judging import Part, fates_of
 from tests.mutation.mutants import mutants_of
 from workbook.speech import Refusal
 from workbook.steps import all_steps
@@ -26,10 +26,13 @@ def main(words):
     parser.add_argument("--sample", type=int, metavar="N", help="only N mutants, evenly out of all")
     parser.add_argument("--quick", action="store_true", help="only the quickest checks; --alive goes on from there")
     parser.add_argument("--only", action="append", metavar="TEXT", help="only files with this, or another, in the path")
-    parser.add_argument("--way", action="append", choices=report.COLUMNS, help="only this way, or another, of checking")
+    parser.add_argument("--way", action="append", choices=report.COLUMNS, help="only checks made this way, or another")
+    parser.add_argument("--task", action="append", type=int, metavar="N", help="only checks of this task, or another")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at once")
     parser.add_argument("--list", action="store_true", help="check nothing, print the mutants")
     options = parser.parse_args(words)
+    if (options.way or options.task) and not options.alive:
+        parser.error("--way and --task go on with --alive only: what lives is not known of the other checks")
     try:
         return max(run(steps[name], options) for name in options.steps or steps)
     except Refusal as refusal:
@@ -55,9 +58,10 @@ def run(step, options):
     if not options.alive:
         results |= {path: report.Result(today(), report.fingerprint(step, path), made[path]) for path in made}
     listed = [mutant for mutant in chosen if equivalents.about(mutant, known)]
+    part = Part(options.quick, tuple(options.way or ()), tuple(options.task or ()))
     fates = {}
-    for fates in fates_of(ROOT, step, chosen, options.workers, tell, listed, options.quick, options.way):
-        keep(step, results, fates, before)
+    for fates in fates_of(ROOT, step, chosen, options.workers, tell, listed, part):
+        keep(step, results, fates, before, part)
     if noticed := [mutant for mutant in listed if fates[mutant].what]:
         raise Refusal("\n".join(["equivalent.toml lists what a check does notice:", *map(str, noticed)]), 1)
     alive = [mutant for mutant in chosen if mutant not in listed and not fates[mutant].what]
@@ -65,14 +69,14 @@ def run(step, options):
     return 1 if alive else 0
 
 
-def keep(step, results, fates, before):
+def keep(step, results, fates, before, part):
     """Keep the results with what is known by now: should a later way come to nothing, this is not lost.
 
-    before: {place: Survivor} of the mutants that lived the last time, for those that nothing new is known of yet.
+    before: {place: Survivor} of the mutants that lived the last time; what lives through a part of the checks stays so.
     """
     results = copy.deepcopy(results)
     for mutant, fate in fates.items():
-        if fate.way:
+        if fate.what or (fate.way and not (part.ways or part.tasks)):
             results[mutant.path].add(mutant, fate.way, fate.what)
         elif survivor := before.get(report.place_of(mutant)):
             results[mutant.path].survivors.append(survivor)

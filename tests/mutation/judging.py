@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tests.mutation.mutants import source_of
-from tests.mutation.report import COLUMNS, LATE
+from tests.mutation.report import LATE
 from tests.support.server import own_environment
 from workbook.checker import LIMIT, Checker
 from workbook.lesson import material_of
@@ -45,12 +45,28 @@ class Way:
     waits: bool = True
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the checks. is_quick: only ways that do not wait; ways, tasks: only those of these names and numbers."""
+
+    is_quick: bool = False
+    ways: tuple = ()
+    tasks: tuple = ()
+
+    def has(self, way):
+        """Return whether a Way is in it."""
+        return not (self.is_quick and way.waits) and (not self.ways or way.name in self.ways)
+
+
+WHOLE = Part()
+
+
 class Judge:
     """Checks mutants in a copy of the step. A subclass says how, in `first_failure`."""
 
     ways: tuple[Way, ...]  # from the cheapest to the dearest
 
-    def __init__(self, root, step, folder):
+    def __init__(self, root, step, folder, part):
         """Make the copy in `folder`; what the checks leave behind goes into a folder there too."""
         self.root = root
         self.step = step
@@ -97,9 +113,9 @@ class ProgramJudge(Judge):
         Way("services", (SLOW,)),
     )
 
-    def __init__(self, root, step, folder):
-        super().__init__(root, step, folder)
-        self.tasks = [*material_of(step).tasks, None]
+    def __init__(self, root, step, folder, part):
+        super().__init__(root, step, folder, part)
+        self.tasks = [*(part.tasks or [*material_of(step).tasks, None])]
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
 
@@ -159,8 +175,8 @@ class PageJudge(Judge):
 
     ways = (Way("browser"),)
 
-    def __init__(self, root, step, folder):
-        super().__init__(root, step, folder)
+    def __init__(self, root, step, folder, part):
+        super().__init__(root, step, folder, part)
         self.said = folder / "said"
         self.start()
 
@@ -259,20 +275,19 @@ def temporary_folder(folder):
             os.environ["TMPDIR"] = before
 
 
-def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False, names=None):
+def fates_of(root, step, mutants, workers, tell, no_further=(), part=WHOLE):
     """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
 
     tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
-    first way only. So many `workers` check side by side. is_quick: only ways that do not wait. names: only ways with
-    these names.
+    first way only. So many `workers` check side by side. part: the Part of the checks to make.
     """
     fates = dict.fromkeys(mutants, Fate())
     for suffix, kind in KINDS.items():
         left = [mutant for mutant in mutants if mutant.path.endswith(suffix)]
-        ways = [way for way in kind.ways if not (is_quick and way.waits) and way.name in (names or COLUMNS)]
+        ways = [way for way in kind.ways if part.has(way)]
         if not (left and ways):
             continue
-        with Court(kind, root, step, workers) as court:
+        with Court(kind, root, step, workers, part) as court:
             for way in ways:
                 limit = TIMES * court.measure(way) + SECONDS_MORE if left else 0
                 for _, of_file in groupby(left, key=lambda mutant: mutant.path):
@@ -288,7 +303,7 @@ def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False, 
 class Court:
     """Judges of one kind for one step, who work side by side. Use it as a context manager."""
 
-    def __init__(self, kind, root, step, workers):
+    def __init__(self, kind, root, step, workers, part):
         self.folder = tempfile.TemporaryDirectory(prefix="channels-workbook-", ignore_cleanup_errors=True)
         Path(self.folder.name).chmod(0o755)
         self.step = step
@@ -296,7 +311,7 @@ class Court:
         for number in range(workers):
             folder = Path(self.folder.name) / str(number)
             folder.mkdir()
-            self.judges.append(kind(root, step, folder))
+            self.judges.append(kind(root, step, folder, part))
 
     def side_by_side(self, mutants, way, limit, tell):
         """Return {mutant: what found it, or None}, for one way of checking; `limit` in seconds. Raises Refusal."""
