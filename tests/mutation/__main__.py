@@ -27,7 +27,7 @@ def main(words):
     parser.add_argument("--quick", action="store_true", help="only the quickest checks; --alive goes on from there")
     parser.add_argument("--only", action="append", metavar="TEXT", help="only files with this, or another, in the path")
     parser.add_argument("--way", action="append", choices=report.COLUMNS, help="only checks made this way, or another")
-    parser.add_argument("--task", action="append", type=int, metavar="N", help="only checks of this task, or another")
+    parser.add_argument("--task", action="append", type=int, metavar="N", help="only checks of this task; 0: of none")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at once")
     parser.add_argument("--list", action="store_true", help="check nothing, print the mutants")
     options = parser.parse_args(words)

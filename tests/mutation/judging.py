@@ -47,7 +47,11 @@ class Way:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the checks. is_quick: only ways that do not wait; ways, tasks: only those of these names and numbers."""
+    """A part of the checks.
+
+    is_quick: only ways that do not wait. ways: only ways of these names. tasks: only checks of the tasks with these
+    numbers, 0 for those that belong to none.
+    """
 
     is_quick: bool = False
     ways: tuple = ()
@@ -115,7 +119,7 @@ class ProgramJudge(Judge):
 
     def __init__(self, root, step, folder, part):
         super().__init__(root, step, folder, part)
-        self.tasks = [*(part.tasks or [*material_of(step).tasks, None])]
+        self.tasks = [number or None for number in part.tasks or (*material_of(step).tasks, 0)]
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
 
