@@ -15,7 +15,7 @@ BEFORE = "one\ntwo\nthree\n"
 AFTER = "one\nTWO\nthree\nfour\n"
 
 
-def ones(text):
+def ones(text, _):
     """Yield an edit of each line."""
     lines = text.splitlines(keepends=True)
     for at, line in enumerate(lines):
@@ -35,7 +35,7 @@ def test_an_edit_over_several_lines_counts_for_each_of_them():
     mutant, touched = mutant_of("x.py", "leave_out", text, "pass\n")
     assert touched == {1, 2, 3, 4}
     assert (mutant.old, mutant.new) == ("call(\na,\nb,\n)", "pass")
-    assert mutants_in("x.py", text, {3}, lambda text: [("leave_out", "pass\n")] * 2) == [mutant]
+    assert mutants_in("x.py", text, {3}, lambda *_: [("leave_out", "pass\n")] * 2) == [mutant]
 
 
 @pytest.mark.parametrize(
