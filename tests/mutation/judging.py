@@ -27,10 +27,11 @@ from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
 # A mutant is late when it takes so much longer than the step as it is: a busy machine is no mistake.
 TIMES, SECONDS_MORE = 5, 15
 TRIES = 3
-PATIENT = 4  # so many times longer than for a learner a check that waits may be silent
+PATIENT = 4  # so many times longer than for a learner a check may be silent
 PATIENCE = 600  # seconds for the step as it is
 # Servers would keep one waiting longer; nobody needs what they would still say.
 SECONDS_TO_END = 10
+HUNG = "it ended Python, or hung"
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ class Judge:
     def try_out(self, mutant, way, limit):
         """Return what has found the mutant, a check's name or in words, or None if it lives. `limit` in seconds.
 
-        Where checks wait, it was the mutant only if the step as it is passes the same check right after, and the mutant
-        fails again. Raises Refusal when that does not become clear.
+        Where checks wait, or it took too long, it was the mutant only if the step as it is passes the same check right
+        after, and the mutant fails again. Raises Refusal when that does not become clear.
         """
         for _ in range(TRIES):
             found = self.found(mutant, way, limit)
-            if not found or not way.waits:
+            if not found or not (way.waits or found in (HUNG, LATE)):
                 return found
             if self.first_failure(way, limit, until=found) is None and self.found(mutant, way, limit, until=found):
                 return found
@@ -128,7 +129,7 @@ class ProgramJudge(Judge):
 
         until: the check that is the last one, if it is one.
         """
-        self.checker.limit = LIMIT * PATIENT if way.waits else LIMIT
+        self.checker.limit = LIMIT * PATIENT
         self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True)
         late = ("news", {"news": "late", "run": self.checker.run})
         timer = threading.Timer(limit, self.checker.events.put, [late])
@@ -158,7 +159,7 @@ class ProgramJudge(Judge):
                 if kind == "result" and name_of(news["id"]) == until:
                     return None
                 is_done = is_done or kind == "done"
-        return None if is_done else "it ended Python, or hung"
+        return None if is_done else HUNG
 
     def clean_up(self):
         """End what still runs, and remove what servers that were killed have left."""
@@ -338,11 +339,11 @@ class Court:
     def measure(self, way):
         """Let every judge check the step as it is. Returns the longest time, in seconds. Raises Refusal if it fails.
 
-        Where checks wait, a busy machine may make them fail once or twice.
+        A busy machine may make them fail once or twice.
         """
 
         def measure(judge):
-            for _ in range(TRIES if way.waits else 1):
+            for _ in range(TRIES):
                 began = time.monotonic()
                 if not (what := judge.first_failure(way)):
                     return time.monotonic() - began
