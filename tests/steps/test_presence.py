@@ -158,6 +158,7 @@ async def test_an_old_list_is_not_shown(join, layer, monkeypatch):
 
 @check("process", **HERE)
 @pytest.mark.proof
+@pytest.mark.unhurried
 async def test_a_storm(join, room):
     """Fifteen users who come and go in the same moments: in the end each list is the right one."""
     ann = await join(user="ann")
@@ -181,6 +182,7 @@ async def test_a_storm(join, room):
 
 @check("process", **BEATING)
 @pytest.mark.proof
+@pytest.mark.unhurried
 async def test_who_stays_stays(join, settings):
     """As long as a heart beats nobody goes: over many heartbeats nothing is told to anybody."""
     # Not quicker: on a busy machine three beats in a row may be late.
