@@ -210,6 +210,18 @@ async def test_the_heart_stops_with_the_connection(join, settings):
 
 
 @check("process", **BEATING)
+@pytest.mark.unhurried
+async def test_a_ghost_goes(join, settings):
+    """A connection that ends without a word, as when its server is killed: some heartbeats later its user is gone."""
+    settings.HEARTBEAT = 0.1
+    ann, bob = await join(user="ann"), await join(user="bob")
+    await hear_users(ann, ann, bob)
+    bob.client.communicator.future.cancel()
+    assert await ann.news() == {"event": "leave", "from": bob.name}
+    await hear_users(ann, ann)
+
+
+@check("process", **BEATING)
 async def test_memberships_are_renewed(join, layer, settings):
     """Each heartbeat renews the memberships in the layer's groups, so that a layer may let the others expire."""
     settings.HEARTBEAT = 0.05
