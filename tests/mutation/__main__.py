@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.mutation import equivalents, report
-from tests.mutation.judging import fates_of
+from tests.mutation.judging import Part, fates_of
 from tests.mutation.mutants import mutants_of
 from workbook.speech import Refusal
 from workbook.steps import all_steps
@@ -25,10 +25,14 @@ def main(words):
     parser.add_argument("--alive", action="store_true", help="only the mutants that lived the last time")
     parser.add_argument("--sample", type=int, metavar="N", help="only N mutants, evenly out of all")
     parser.add_argument("--quick", action="store_true", help="only the quickest checks; --alive goes on from there")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only files whose path has this in it")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="only files with this, or another, in the path")
+    parser.add_argument("--way", action="append", choices=report.COLUMNS, help="only checks made this way, or another")
+    parser.add_argument("--task", action="append", type=int, metavar="N", help="only checks of this task; 0: of none")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at once")
     parser.add_argument("--list", action="store_true", help="check nothing, print the mutants")
     options = parser.parse_args(words)
+    if (options.way or options.task) and not options.alive:
+        parser.error("--way and --task go on with --alive only: what lives is not known of the other checks")
     try:
         return max(run(steps[name], options) for name in options.steps or steps)
     except Refusal as refusal:
@@ -42,21 +46,22 @@ def run(step, options):
     if stale := equivalents.stale(mutants, known):
         raise Refusal("\n".join(["equivalent.toml lists what is no mutant (any more):", *map(str, stale)]), 1)
     results = report.read(step.name)
-    chosen = [mutant for mutant in mutants if options.only in mutant.path]
+    chosen = [mutant for mutant in mutants if any(text in mutant.path for text in options.only or [""])]
     made = Counter(mutant.path for mutant in chosen)
     if options.alive:
         chosen = still_alive(step, chosen, results, known)
-        take_out(results, chosen)
     chosen = evenly(chosen, options.sample or len(chosen))
     if options.list:
         print(*chosen, sep="\n")
         return 0
+    before = take_out(results, chosen) if options.alive else {}
     if not options.alive:
         results |= {path: report.Result(today(), report.fingerprint(step, path), made[path]) for path in made}
     listed = [mutant for mutant in chosen if equivalents.about(mutant, known)]
+    part = Part(options.quick, tuple(options.way or ()), tuple(options.task or ()))
     fates = {}
-    for fates in fates_of(ROOT, step, chosen, options.workers, tell, listed, options.quick):
-        keep(step, results, fates)
+    for fates in fates_of(ROOT, step, chosen, options.workers, tell, listed, part):
+        keep(step, results, fates, before, part)
     if noticed := [mutant for mutant in listed if fates[mutant].what]:
         raise Refusal("\n".join(["equivalent.toml lists what a check does notice:", *map(str, noticed)]), 1)
     alive = [mutant for mutant in chosen if mutant not in listed and not fates[mutant].what]
@@ -64,12 +69,17 @@ def run(step, options):
     return 1 if alive else 0
 
 
-def keep(step, results, fates):
-    """Keep the results with what is known by now: should a later way come to nothing, this is not lost."""
+def keep(step, results, fates, before, part):
+    """Keep the results with what is known by now: should a later way come to nothing, this is not lost.
+
+    before: {place: Survivor} of the mutants that lived the last time; what lives through a part of the checks stays so.
+    """
     results = copy.deepcopy(results)
     for mutant, fate in fates.items():
-        if fate.way:
+        if fate.what or (fate.way and not (part.ways or part.tasks)):
             results[mutant.path].add(mutant, fate.way, fate.what)
+        elif survivor := before.get(report.place_of(mutant)):
+            results[mutant.path].survivors.append(survivor)
     report.write(step.name, {path: result for path, result in results.items() if result.run})
 
 
@@ -86,12 +96,15 @@ def still_alive(step, mutants, results, known):
 
 
 def take_out(results, mutants):
-    """Take survivors that are run again out of the results."""
+    """Take survivors that are run again out of the results. Returns {place: Survivor} of them."""
     places = {report.place_of(mutant) for mutant in mutants}
+    taken = {}
     for path in {mutant.path for mutant in mutants}:
         survivors = results[path].survivors
+        taken |= {report.place_of(each): each for each in survivors if report.place_of(each) in places}
         survivors[:] = [each for each in survivors if report.place_of(each) not in places]
         results[path].date = today()
+    return taken
 
 
 def evenly(mutants, number):

@@ -27,10 +27,11 @@ from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
 # A mutant is late when it takes so much longer than the step as it is: a busy machine is no mistake.
 TIMES, SECONDS_MORE = 5, 15
 TRIES = 3
-PATIENT = 4  # so many times longer than for a learner a check that waits may be silent
+PATIENT = 4  # so many times longer than for a learner a check may be silent
 PATIENCE = 600  # seconds for the step as it is
 # Servers would keep one waiting longer; nobody needs what they would still say.
 SECONDS_TO_END = 10
+HUNG = "it ended Python, or hung"
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,32 @@ class Way:
     waits: bool = True
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the checks.
+
+    is_quick: only ways that do not wait. ways: only ways of these names. tasks: only checks of the tasks with these
+    numbers, 0 for those that belong to none.
+    """
+
+    is_quick: bool = False
+    ways: tuple = ()
+    tasks: tuple = ()
+
+    def has(self, way):
+        """Return whether a Way is in it."""
+        return not (self.is_quick and way.waits) and (not self.ways or way.name in self.ways)
+
+
+WHOLE = Part()
+
+
 class Judge:
     """Checks mutants in a copy of the step. A subclass says how, in `first_failure`."""
 
     ways: tuple[Way, ...]  # from the cheapest to the dearest
 
-    def __init__(self, root, step, folder):
+    def __init__(self, root, step, folder, part):
         """Make the copy in `folder`; what the checks leave behind goes into a folder there too."""
         self.root = root
         self.step = step
@@ -65,12 +86,12 @@ class Judge:
     def try_out(self, mutant, way, limit):
         """Return what has found the mutant, a check's name or in words, or None if it lives. `limit` in seconds.
 
-        Where checks wait, it was the mutant only if the step as it is passes the same check right after, and the mutant
-        fails again. Raises Refusal when that does not become clear.
+        Where checks wait, or it took too long, it was the mutant only if the step as it is passes the same check right
+        after, and the mutant fails again. Raises Refusal when that does not become clear.
         """
         for _ in range(TRIES):
             found = self.found(mutant, way, limit)
-            if not found or not way.waits:
+            if not found or not (way.waits or found in (HUNG, LATE)):
                 return found
             if self.first_failure(way, limit, until=found) is None and self.found(mutant, way, limit, until=found):
                 return found
@@ -97,9 +118,9 @@ class ProgramJudge(Judge):
         Way("services", (SLOW,)),
     )
 
-    def __init__(self, root, step, folder):
-        super().__init__(root, step, folder)
-        self.tasks = [*material_of(step).tasks, None]
+    def __init__(self, root, step, folder, part):
+        super().__init__(root, step, folder, part)
+        self.tasks = [number or None for number in part.tasks or (*material_of(step).tasks, 0)]
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
 
@@ -108,7 +129,7 @@ class ProgramJudge(Judge):
 
         until: the check that is the last one, if it is one.
         """
-        self.checker.limit = LIMIT * PATIENT if way.waits else LIMIT
+        self.checker.limit = LIMIT * PATIENT
         self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True)
         late = ("news", {"news": "late", "run": self.checker.run})
         timer = threading.Timer(limit, self.checker.events.put, [late])
@@ -138,7 +159,7 @@ class ProgramJudge(Judge):
                 if kind == "result" and name_of(news["id"]) == until:
                     return None
                 is_done = is_done or kind == "done"
-        return None if is_done else "it ended Python, or hung"
+        return None if is_done else HUNG
 
     def clean_up(self):
         """End what still runs, and remove what servers that were killed have left."""
@@ -159,8 +180,8 @@ class PageJudge(Judge):
 
     ways = (Way("browser"),)
 
-    def __init__(self, root, step, folder):
-        super().__init__(root, step, folder)
+    def __init__(self, root, step, folder, part):
+        super().__init__(root, step, folder, part)
         self.said = folder / "said"
         self.start()
 
@@ -259,19 +280,19 @@ def temporary_folder(folder):
             os.environ["TMPDIR"] = before
 
 
-def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
+def fates_of(root, step, mutants, workers, tell, no_further=(), part=WHOLE):
     """Yield {mutant: Fate}, of all of them, each time that more is known: file by file, way by way. Raises Refusal.
 
     tell(mutant, way's name, what) is called for each as soon as it is known. Mutants in `no_further` are checked by the
-    first way only. So many `workers` check side by side. is_quick: only ways that do not wait.
+    first way only. So many `workers` check side by side. part: the Part of the checks to make.
     """
     fates = dict.fromkeys(mutants, Fate())
     for suffix, kind in KINDS.items():
         left = [mutant for mutant in mutants if mutant.path.endswith(suffix)]
-        ways = [way for way in kind.ways if not (is_quick and way.waits)]
+        ways = [way for way in kind.ways if part.has(way)]
         if not (left and ways):
             continue
-        with Court(kind, root, step, workers) as court:
+        with Court(kind, root, step, workers, part) as court:
             for way in ways:
                 limit = TIMES * court.measure(way) + SECONDS_MORE if left else 0
                 for _, of_file in groupby(left, key=lambda mutant: mutant.path):
@@ -287,7 +308,7 @@ def fates_of(root, step, mutants, workers, tell, no_further=(), is_quick=False):
 class Court:
     """Judges of one kind for one step, who work side by side. Use it as a context manager."""
 
-    def __init__(self, kind, root, step, workers):
+    def __init__(self, kind, root, step, workers, part):
         self.folder = tempfile.TemporaryDirectory(prefix="channels-workbook-", ignore_cleanup_errors=True)
         Path(self.folder.name).chmod(0o755)
         self.step = step
@@ -295,7 +316,7 @@ class Court:
         for number in range(workers):
             folder = Path(self.folder.name) / str(number)
             folder.mkdir()
-            self.judges.append(kind(root, step, folder))
+            self.judges.append(kind(root, step, folder, part))
 
     def side_by_side(self, mutants, way, limit, tell):
         """Return {mutant: what found it, or None}, for one way of checking; `limit` in seconds. Raises Refusal."""
@@ -318,11 +339,11 @@ class Court:
     def measure(self, way):
         """Let every judge check the step as it is. Returns the longest time, in seconds. Raises Refusal if it fails.
 
-        Where checks wait, a busy machine may make them fail once or twice.
+        A busy machine may make them fail once or twice.
         """
 
         def measure(judge):
-            for _ in range(TRIES if way.waits else 1):
+            for _ in range(TRIES):
                 began = time.monotonic()
                 if not (what := judge.first_failure(way)):
                     return time.monotonic() - began

@@ -50,7 +50,10 @@ def mutants_of(root, step):
 
 
 def edits_for(path):
-    """Return the function that yields (operator, edited text) for the text of a file of this kind."""
+    """Return the function that yields (operator, edited text) for the text of a file of this kind and some lines.
+
+    It may leave out what touches none of these lines.
+    """
     # Imported late: what only reads the results does without libcst and mutmut.
     if path.suffix == ".py":
         from tests.mutation.python import edits
@@ -69,7 +72,7 @@ def changed_lines(before, after):
 def mutants_in(path, text, lines, edits):
     """Return the mutants of one file that touch one of these lines, each once, by line."""
     found = {}
-    for operator, edited in edits(text):
+    for operator, edited in edits(text, lines):
         mutant, touched = mutant_of(path, operator, text, edited)
         if touched & lines:
             found.setdefault(edited, mutant)

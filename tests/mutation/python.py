@@ -5,6 +5,7 @@ leaves out what a step has most of: class attributes, decorated functions, route
 """
 
 import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 
@@ -51,13 +52,16 @@ class Finder(cst.CSTVisitor):
         return not isinstance(node, cst.Annotation)
 
 
-def edits(text):
-    """Yield (operator, edited text) for each edit that leaves the text Python."""
-    # A clone, because what is parsed may hold one node twice, and both would be replaced.
-    module = cst.parse_module(text).deep_clone()
+def edits(text, lines):
+    """Yield (operator, edited text) for each edit of a node on one of these lines that leaves the text Python."""
+    # It clones, because what is parsed may hold one node twice, and both would be replaced.
+    wrapper = MetadataWrapper(cst.parse_module(text))
+    module, positions = wrapper.module, wrapper.resolve(PositionProvider)
     finder = Finder()
     module.visit(finder)
     for name, node, edited in finder.found:
+        if lines.isdisjoint(range(positions[node].start.line, positions[node].end.line + 1)):
+            continue
         code = module.deep_replace(node, edited).code
         if is_python(code):
             yield name, code

@@ -11,6 +11,7 @@ from tests.support.client import Closed
 from tests.tasks import GENERIC, KEPT, WITH_USERS, check
 
 ONE_MIB = 1024 * 1024
+SHORT = 20  # characters; the layer's own name of a channel has 30 and more
 PARTY = 30
 HTML = "<img src=x onerror=alert(1)>"
 
@@ -33,12 +34,12 @@ WELCOME, MESSAGE, COMING, NAMES, ERRORS, REDIS = map(rooms, (1, 2, 3, 4, 5, 7))
 
 @check("process", "wire", **WELCOME)
 async def test_the_first_frame_is_the_welcome(seat, room):
-    """A new member's first frame is its welcome, with the group and its own name."""
+    """A new member's first frame is its welcome, with the group and its own short name."""
     ann = await seat()
     welcome = await ann.enter()
     assert welcome["group"] == room
     assert isinstance(welcome["from"], str)
-    assert welcome["from"]
+    assert len(welcome["from"]) in range(1, SHORT + 1), f"expected a short name, got {welcome['from']!r}"
 
 
 @check("process", **WELCOME)

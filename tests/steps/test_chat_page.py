@@ -2,11 +2,12 @@
 
 import itertools
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
 from tests.steps.conftest import ANYBODY
+from tests.steps.test_layers import route_in
 from tests.steps.test_page import NAMES, Panel, expect_contrast, reached_by_tab
 from tests.support.browser import expect
 from tests.support.redis import Redis
@@ -153,6 +154,19 @@ async def test_three_tabs_talk(enter, sync):
         said = [line for line in await tab.lines() if "hello from" in line]
         assert len(said) == 3, f"expected one line for each message, got {await tab.lines()}"
         await expect(tab.field).to_have_value("")
+
+
+@check("wire", **CHAT)
+async def test_the_page_talks_to_its_own_room(new_tab, server, case, sync):
+    """The page opens the socket of its own room, whatever the name is, on the route that `?via=` names."""
+    room = "Café ☕ a/../b"
+    usual, other = route_in(case.step, "/ws/ac/"), route_in(case.step, "/ws/sc/")
+    page = (await new_tab()).page
+    for query, route in (("", usual), (sync, other), ("?via=nonsense", usual)):
+        async with page.expect_websocket() as socket:
+            await page.goto(server.url(f"/chat/{quote(room, safe='')}/{query}", "http"))
+        path = unquote(urlsplit((await socket.value).url).path)
+        assert path == f"{route}{room}/", f"with {query!r} the page opens {path}"
 
 
 @check("wire", **CHAT)

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
+from django.core.management import CommandError, call_command
 
-from tests.support.server import manage, worker
+from tests.support.server import free_port, manage, worker
 from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
 
@@ -95,6 +96,18 @@ def read_admin(admin):
         return [admin.get(address).content.decode() for address in addresses]
     finally:
         connection.close()
+
+
+@check(gs5=KEPT, gs6=KEPT, gs7=KEPT)
+def test_forget_says_why_it_cannot(layer, settings):
+    """`forget` needs Redis: with the in-memory layer, and when Redis does not answer, it says so and fails."""
+    with pytest.raises(CommandError, match=r"in-memory.*REDIS_URL"):
+        call_command("forget", "a room")
+    redis = {"address": f"redis://127.0.0.1:{free_port()}"}
+    backend = "channels_redis.core.RedisChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": [redis]}}}
+    with pytest.raises(CommandError, match="Redis"):
+        call_command("forget", "a room")
 
 
 @check("redis", gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})

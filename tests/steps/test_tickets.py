@@ -27,6 +27,9 @@ def come(new_client, case, room):
         try:
             return (await member.enter())["from"]
         except Closed as closed:
+            # Whoever is turned out has no consumer that is left alone, or fails.
+            await member.client.leave(closed.code)
+            await member.client.ended()
             return closed.code
 
     return come

@@ -1,12 +1,13 @@
 """The mutation's own parts: which lines, which edits, what is listed, what is told. Its runs are `make mutate`."""
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 
 from tests.mutation import equivalents, report, scripts
 from tests.mutation.__main__ import evenly
-from tests.mutation.mutants import changed_lines, mutant_of, mutants_in
+from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
 from tests.workbook.conftest import ROOT
 from workbook.steps import Step, all_steps
 
@@ -14,7 +15,7 @@ BEFORE = "one\ntwo\nthree\n"
 AFTER = "one\nTWO\nthree\nfour\n"
 
 
-def ones(text):
+def ones(text, _):
     """Yield an edit of each line."""
     lines = text.splitlines(keepends=True)
     for at, line in enumerate(lines):
@@ -34,7 +35,7 @@ def test_an_edit_over_several_lines_counts_for_each_of_them():
     mutant, touched = mutant_of("x.py", "leave_out", text, "pass\n")
     assert touched == {1, 2, 3, 4}
     assert (mutant.old, mutant.new) == ("call(\na,\nb,\n)", "pass")
-    assert mutants_in("x.py", text, {3}, lambda text: [("leave_out", "pass\n")] * 2) == [mutant]
+    assert mutants_in("x.py", text, {3}, lambda *_: [("leave_out", "pass\n")] * 2) == [mutant]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,13 @@ ENTRIES = tomllib.loads("""
 [[equivalent]]
 steps = "gs1 gs2"
 reason = "No one can tell."
-changes = [["app/x.py", "TWO", "1TWO"], ["app/x.py", "four", "5"]]
+changes = [["app/x.py", "TWO", "1TWO"], ["app/x.py", "four", "4", "5"]]
+
+[[equivalent]]
+steps = "gs3"
+reason = "Whatever becomes of it."
+changes = [["app/x.py", "four"]]
+words = [["app/x.py", "Say so.", "is gone"]]
 """)["equivalent"]
 
 
@@ -72,9 +79,33 @@ def test_what_is_listed_and_what_is_stale():
     two, four = mutants_in("app/x.py", AFTER, {2, 4}, ones)
     assert equivalents.about(two, known).reason == "No one can tell."
     assert equivalents.about(four, known) is None
-    assert list(equivalents.from_entries(ENTRIES, "gs3")) == []
-    assert equivalents.stale([two, four], known) == [known[1]]
-    assert str(known[1]) == "gs2 app/x.py: four → 5"
+    assert list(equivalents.from_entries(ENTRIES, "gs4")) == []
+    assert equivalents.stale([two, four], known) == known[1:]
+    assert list(map(str, known[1:])) == ["gs2 app/x.py: four → 4", "gs2 app/x.py: four → 5"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_listed"),
+    [
+        ("four", "5", True),
+        ("four", "", True),
+        ("five", "4", False),
+        ('say("Say so.", 1)', 'say("XXSay so.XX", 1)', True),
+        ('say("Say so.", 1)', 'say("say so.", 1)', True),
+        ('say("Say so.", 1)', 'say("SAY SO.", 1)', True),
+        ('say("Say so.", 1)', 'say("Say so.", 2)', False),
+        ('say("Say so.", 1)', "say(None, 1)", False),
+        ('say("Say so.", 1)', "say(1)", False),
+        ('say(f"{it} is gone", 1)', 'say(f"{it} XXis goneXX", 1)', True),
+    ],
+)
+def test_a_whole_line_or_the_words_in_it_are_listed(old, new, is_listed):
+    mutant = Mutant("app/x.py", "any", 1, old, new, "")
+    known = list(equivalents.from_entries(ENTRIES, "gs3"))
+    assert bool(equivalents.about(mutant, known)) is is_listed
+    assert not equivalents.about(replace(mutant, path="app/y.py"), known)
+    assert str(known[0]) == "gs3 app/x.py: four → anything"
+    assert str(known[1]) == "gs3 app/x.py: the words of Say so. → anything"
 
 
 LISTED = """
@@ -128,4 +159,4 @@ def test_each_kept_result_is_of_a_step_and_each_listed_mutant_of_a_line_of_it():
 def is_in(equivalent, step: Step):
     """Return whether the lines of a listed mutant stand in the step."""
     lines = (step.folder / equivalent.path).read_text(encoding="utf-8").split("\n")
-    return equivalent.old in "\n".join(line.strip() for line in lines if line.strip())
+    return (equivalent.text or equivalent.old) in "\n".join(line.strip() for line in lines if line.strip())
