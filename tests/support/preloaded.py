@@ -13,7 +13,6 @@ PRELOADED = (
     "channels.routing",
     "channels.testing",
     "channels_redis.core",
-    "daphne.apps",
     "dj_database_url",
     "django.contrib.admin.sites",
     "django.contrib.staticfiles.handlers",
@@ -34,6 +33,10 @@ PRELOADED = (
     "runpy",
     "websockets.asyncio.client",
 )
+
+
+# Whoever imports it has an event loop, which forks that serve would share: a wake-up of one would reach another.
+WITH_A_LOOP = "daphne.apps"
 
 
 def preload(*more):

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.children import OPTION, Child, Reporter
-from tests.support.preloaded import preload
+from tests.support.preloaded import WITH_A_LOOP, preload
 from tests.support.server import own_environment
 from tests.support.shares import WORKBOOK, Share, divided, grouped, in_shares, step_of
 from tests.support.stem import stem
@@ -47,7 +47,7 @@ class Conductor:
         a_few_of_the_workbook = len(shares) <= 1 and all(share.step == WORKBOOK for share in shares) and not busy
         if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
             return None
-        preload()
+        preload(WITH_A_LOOP)
         with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder, stem(folder, own_environment()):
             self.conduct_all(session, busy, shares)
         return True

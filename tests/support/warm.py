@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.preloaded import preload
+from tests.support.preloaded import WITH_A_LOOP, preload
 
 PLUGINS = ("pytest_asyncio.plugin", "pytest_django.plugin", "pytest_timeout")
 
@@ -114,7 +114,7 @@ def main():
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks; its end is ours.
-    preload()
+    preload(WITH_A_LOOP)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     os.environ.pop("CI", None)  # A learner's machine may lack a browser.
