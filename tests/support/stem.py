@@ -145,7 +145,8 @@ def main(address):
         print("listening", flush=True)
         with warnings.catch_warnings(action="ignore"):
             preload(*OF_SERVERS)
-        assert "twisted.internet.reactor" not in sys.modules, "each server has to have a reactor of its own"
+        # Each server has to have one of its own.
+        assert "twisted.internet.reactor" not in sys.modules
         while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
             connection = listener.accept()[0]
             if os.fork() == 0:
