@@ -124,14 +124,17 @@ def stem(folder, environment):
         return
     address = os.path.join(folder, "stem")
     command = [sys.executable, "-m", __name__, address]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # Not `with`: after Ctrl-C it would not wait for the end.
+    try:
         process.stdout.readline()
         os.environ[ADDRESS] = address
-        try:
-            yield
-        finally:
-            del os.environ[ADDRESS]
-            process.stdin.close()
+        yield
+    finally:
+        os.environ.pop(ADDRESS, None)
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
 
 
 def main(address):
