@@ -16,7 +16,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
+import weakref
 
 from tests.support.preloaded import preload
 
@@ -77,9 +79,7 @@ class WarmProcess:
     def __init__(self, words, cwd, env, stdout, stderr):
         self.returncode = None
         self.stdout = None
-        self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.connect(os.environ[ADDRESS])
-        with contextlib.ExitStack() as until_sent:
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.ExitStack() as until_sent:
             if stdout == subprocess.PIPE:
                 reading, stdout = os.pipe()
                 until_sent.callback(os.close, stdout)
@@ -87,8 +87,13 @@ class WarmProcess:
             stderr = stdout if stderr == subprocess.STDOUT else stderr
             files = [file if isinstance(file, int) else file.fileno() for file in (stdout, stderr)]
             request = json.dumps({"words": list(map(str, words)), "cwd": str(cwd), "env": env})
-            socket.send_fds(self.connection, [request.encode() + b"\n"], files)
-        self.news = self.connection.makefile("rb")
+            connection.connect(os.environ[ADDRESS])
+            socket.send_fds(connection, [request.encode() + b"\n"], files)
+            descriptor = connection.detach()
+        # Open as long as this object is there: several threads may wait for the end.
+        weakref.finalize(self, os.close, descriptor)
+        self.news = open(descriptor, "rb", closefd=False)  # noqa: SIM115
+        self.lock = threading.Lock()
         self.pid = int(self.news.readline())
 
     def poll(self):
@@ -99,12 +104,12 @@ class WarmProcess:
 
     def wait(self, timeout=None):
         """Wait for its end and return its exit status; raises subprocess.TimeoutExpired after `timeout` seconds."""
-        if self.returncode is None:
-            if not select.select([self.connection], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-            self.returncode = int(self.news.readline())
-            self.news.close()
-            self.connection.close()
+        # When it has been read, the stem has closed its end: then too there is something to read, the end.
+        if not select.select([self.news], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+        with self.lock:
+            if self.returncode is None:
+                self.returncode = int(self.news.readline())
         return self.returncode
 
     def send_signal(self, number):
