@@ -96,11 +96,12 @@ def start_recorded(request, project, tmp_path_factory):
     """A function that starts a daphne with a recorder around the project; all are stopped at the end.
 
     Its `database` is another server's, or the URL of one that is still to be migrated; without, an SQLite file.
+    `options` are daphne's.
     """
     step = request.config.option.step
     started = []
 
-    def start_recorded(database=None, **environment):
+    def start_recorded(database=None, options="", **environment):
         folder = tmp_path_factory.mktemp("server")
         events = folder / "events"
         events.touch()
@@ -115,7 +116,7 @@ def start_recorded(request, project, tmp_path_factory):
         server = RecordedServer(
             project,
             "daphne",
-            "tests.support.recorder:application",
+            f"{options}tests.support.recorder:application",
             PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]),
             DJANGO_SETTINGS_MODULE="quick_settings",
             RECORDED_APPLICATION=f"{step}.asgi",
@@ -178,8 +179,11 @@ def redis_server(redis_program):
 
 @pytest.fixture(scope="session")
 def shared_redis_server(start_recorded, redis_server):
-    """The same as `shared_server`, with Redis behind its channel layer."""
-    return start_recorded(REDIS_URL=redis_server.url)
+    """The same as `shared_server`, with Redis behind its channel layer; it gives a handshake a minute.
+
+    daphne's own 5 seconds would turn a crowd away where the machine is slow or busy, for no fault of the step.
+    """
+    return start_recorded(options="--websocket_connect_timeout 60 ", REDIS_URL=redis_server.url)
 
 
 @pytest.fixture(scope="session")

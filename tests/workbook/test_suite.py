@@ -73,6 +73,14 @@ if told("fail-many"):
         raise AssertionError
 
 
+if told("hang-many"):
+
+    @check(gs2=2)
+    @pytest.mark.parametrize("number", range(11))
+    def test_hanging(case, number):
+        """One of many promises that hang on the first."""
+
+
 @check(gs1=1, gs2=KEPT)
 @pytest.mark.browser
 def test_with_browser(browser):
@@ -98,7 +106,7 @@ def sample_root(tmp_path_factory):
 def suite(sample_root):
     """A function that runs pytest in the sample; keywords are environment variables."""
     steps = sample_root / "tests/steps"
-    for path in (path for kind in ("fail-*", "die-*", "wait-*", "tidied-*", "ran") for path in steps.glob(kind)):
+    for path in (path for kind in ("fail-*", "hang-*", "die-*", "wait-*", "tidied-*", "ran") for path in steps.glob(kind)):
         path.unlink()
 
     def start(*arguments, told=(), **environment):
@@ -169,6 +177,12 @@ def test_what_fails_beside_others_may_pass_alone_and_is_named(suite):
     told = result.stdout.partition("passed only when run alone")[2]
     assert "test_first[gs2] (call): AssertionError: this step was told to fail once" in told
     assert "test_second[gs2] (setup): task 1 comes first: Accept the handshake" in told
+
+
+def test_what_hangs_on_a_failure_is_run_again_with_it_however_much_it_is(suite):
+    result = suite(*NO_BROWSER, told=["fail-once-gs2", "hang-many"])
+    assert result.returncode == 0
+    assert "14 passed, 1 deselected in" in result.stdout
 
 
 def test_with_x_the_first_result_counts(suite):
