@@ -106,8 +106,9 @@ def sample_root(tmp_path_factory):
 def suite(sample_root):
     """A function that runs pytest in the sample; keywords are environment variables."""
     steps = sample_root / "tests/steps"
-    for path in (path for kind in ("fail-*", "hang-*", "die-*", "wait-*", "tidied-*", "ran") for path in steps.glob(kind)):
-        path.unlink()
+    for kind in ("fail-*", "hang-*", "die-*", "wait-*", "tidied-*", "ran"):
+        for path in steps.glob(kind):
+            path.unlink()
 
     def start(*arguments, told=(), **environment):
         for name in told:
