@@ -27,8 +27,8 @@ BARE = [
 ]
 GS4_FOLDER = ROOT / "gs4_channel_layers"
 GS4 = [
-    Contestant("gs4, async", GS4_FOLDER, "gs4.asgi:application", "/ws/ac/bench/", "bare, async"),
-    Contestant("gs4, sync", GS4_FOLDER, "gs4.asgi:application", "/ws/sc/bench/", "bare, sync"),
+    Contestant("gs4, async", GS4_FOLDER, "tests.bench.gs4:application", "/ws/ac/bench/", "bare, async"),
+    Contestant("gs4, sync", GS4_FOLDER, "tests.bench.gs4:application", "/ws/sc/bench/", "bare, sync"),
 ]
 GS7_FOLDER = ROOT / "gs7_generic_consumers"
 GS7 = [
@@ -60,14 +60,18 @@ PLACES = [
     Place("2 workers, Redis", "uvicorn", 2, True, (100,)),
     Place("4 workers, Redis", "uvicorn", 4, True, (100,)),
 ]
+# So many who are told of each other are half a million frames, which take minutes before there is anything to measure.
+CROWD = 1000
 # daphne gives a handshake 5 seconds, which is short where many come at once.
 OPTIONS = {"daphne": "--websocket_connect_timeout 60 ", "uvicorn": ""}
 
 
 @contextmanager
-def serve(contestant, place, redis_url, folder):
-    """Serve a contestant, with its database in `folder`; yield what a Room has to know of it."""
+def serve(contestant, place, redis_url, folder, members=0):
+    """Serve a contestant, with its database in `folder`, to so many members; yield what a Room has to know of it."""
     environment = {"PYTHONPATH": str(ROOT), **contestant.environment}
+    if members >= CROWD:
+        environment["QUIET"] = "1"
     if place.over_redis:
         environment["REDIS_URL"] = redis_url
     workers = f"--workers {place.processes} " if place.processes > 1 else ""

@@ -25,7 +25,7 @@ class Effort(NamedTuple):
     under_way: int
 
 
-# A thousand who join one room are told of each other, which takes minutes: once is enough.
+# A thousand take minutes to come and to go: once is enough.
 EFFORTS = {10: Effort(2, 3, 20), 100: Effort(2, 4, 20), 1000: Effort(1, 15, 5)}
 UNASKED = (10, 100)
 
@@ -40,7 +40,7 @@ def measure(contestant, place, members, redis_url, folder):
     """Return what is Measured, or the NotMeasured that says why there is nothing."""
     effort = EFFORTS[members]
     try:
-        with serve(contestant, place, redis_url, folder) as how:
+        with serve(contestant, place, redis_url, folder, members) as how:
             return asyncio.run(Room(size=members, **how).measure(effort.seconds, effort.under_way))
     except NotMeasured as reason:
         return reason

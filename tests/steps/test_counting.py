@@ -57,12 +57,12 @@ async def test_it_takes_its_time(connect, settings):
 
 
 @check("process", **REFUSE)
-@pytest.mark.parametrize("frame", NO_NUMBERS, ids=ascii)
-async def test_anything_else_is_refused(connect, frame):
+async def test_anything_else_is_refused(connect):
     """What is no number from 1 to 60 gets a text that starts with "error:", and the connection stays open."""
     client = await connect()
-    await client.send(frame)
-    await client.expect_error()
+    for frame in NO_NUMBERS:
+        await client.send(frame)
+        await client.expect_error()
     await client.send("1")
     await client.expect("1")
 

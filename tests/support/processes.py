@@ -4,8 +4,8 @@ The first process collects everything, so that -k, -m, -x, paths and node ids me
 the chosen tests to children, each with a share of one step's tests (`pytest --step gsN`), and passes on the children's
 reports as if the tests had run here.
 
-A test waits about as much as it computes, so there is one child more at once than there are cores. The longest shares
-come first.
+A test waits about as much as it computes, so there are two children more at once than there are cores. The longest
+shares come first.
 
 With all cores busy a test may miss a bound of time for no fault of the step. So a few that fail are run again when all
 others are done, alone, and that result counts; the summary names those that passed only then, and why they had failed.
@@ -27,7 +27,7 @@ from tests.support.shares import WORKBOOK, Share, divided, grouped, in_shares, s
 from tests.support.stem import stem
 from tests.support.verdicts import hangs_on_a_failure
 
-AT_A_TIME = (os.cpu_count() or 1) + 1
+AT_A_TIME = (os.cpu_count() or 1) + 2
 PAUSE = 0.02  # seconds between two looks at what the children have told
 # More failures than this are no matter of time.
 A_FEW = 10
