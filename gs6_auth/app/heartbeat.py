@@ -1,25 +1,24 @@
 import asyncio
 import contextlib
 
-from channels.exceptions import ChannelFull
 from django.conf import settings
-from redis.exceptions import RedisError
 
 
 class Heartbeat:
     """For a consumer: as long as its connection lasts, it gets the event heart.beat, every HEARTBEAT seconds."""
 
     async def __call__(self, scope, receive, send):
-        heart = asyncio.create_task(self.beat())
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            # However the connection ends, its heart stops with it.
-            heart.cancel()
+        loop = asyncio.get_running_loop()
+        next_beat = loop.time() + settings.HEARTBEAT
 
-    async def beat(self):
-        while True:
-            await asyncio.sleep(settings.HEARTBEAT)
-            # Sent, not called: so it waits for its turn, like any event. One that fails is missed, and the next comes.
-            with contextlib.suppress(ChannelFull, RedisError):
-                await self.channel_layer.send(self.channel_name, {"type": "heart.beat"})
+        async def receive_or_beat():
+            # Among the client's events: so it waits for its turn, and takes no place in the channel layer.
+            nonlocal next_beat
+            if loop.time() < next_beat:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(next_beat):
+                        return await receive()
+            next_beat = loop.time() + settings.HEARTBEAT
+            return {"type": "heart.beat"}
+
+        await super().__call__(scope, receive_or_beat, send)

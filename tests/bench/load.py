@@ -25,8 +25,7 @@ class Effort(NamedTuple):
     under_way: int
 
 
-# A thousand take minutes to come and to go: once is enough.
-EFFORTS = {10: Effort(2, 3, 20), 100: Effort(2, 4, 20), 1000: Effort(1, 15, 5)}
+EFFORTS = {10: Effort(2, 3, 20), 100: Effort(2, 4, 20), 1000: Effort(2, 10, 5)}
 UNASKED = (10, 100)
 
 HEAD = [

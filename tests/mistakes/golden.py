@@ -54,7 +54,9 @@ def write(words):
     def run(program):
         with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder:
             evidence = evidence_of(program, Path(folder))
-            print(program, evidence and evidence["check"], flush=True)
+            caught_by = (evidence["check"] or "start") if evidence else "nothing"
+            is_as_said = caught_by == program.check
+            print(program, caught_by, "" if is_as_said else f"(correct its check: {program.check})", flush=True)
             # In here, because recognising looks at the project's files.
             return told(program, evidence) if evidence else "nothing caught it"
 

@@ -13,6 +13,7 @@ from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_
 from tests.support.redis import Redis
 from tests.support.server import TROUBLE
 from tests.support.verdicts import cannot_check
+from tests.support.visitor import visitor_of
 from tests.support.waiting import wait_until
 from tests.tasks import GENERIC, KEPT, check
 
@@ -472,4 +473,24 @@ async def test_a_crowd_keeps_its_hearts(start_recorded, visit):
     for member in crowd:
         await member.hear("message")
     await ann.hears_only()
+    assert not TROUBLE.search(server.output()), server.output()
+
+
+@check("redis", gs6={"/ws/ac/": KEPT}, gs7={"/ws/wsc/": KEPT, "/ws/ajwc/": KEPT})
+@pytest.mark.proof
+async def test_the_hearts_of_a_crowd_cost_no_message(start_recorded, visit, redis_server):
+    """Over Redis all channels of a process share one queue: three hundred hearts in it are in nobody's way."""
+    server = start_recorded(REDIS_URL=redis_server.url, HEARTBEAT="3")
+    server.wait()
+    ann, crowd = await visit(server), []
+    while len(crowd) < 300:
+        crowd += await asyncio.gather(*(visit(server, visitor_of(server)) for _ in range(50)))
+    said = [f"message {number}" for number in range(50)]
+    for msg in said:
+        await ann.say(msg)
+        # Slowly enough for all of them to beat meanwhile, more than once.
+        await asyncio.sleep(0.2)
+    for member in (ann, *crowd):
+        for msg in said:
+            await member.hear("message", msg=msg)
     assert not TROUBLE.search(server.output()), server.output()

@@ -1,6 +1,7 @@
 """Whether anything is still going on in an event loop: if all wait for something to come in, no answer will."""
 
 import asyncio
+import contextlib
 
 PAUSE = 0.04  # seconds between two looks
 LOOKS = 2  # so many more after the first at which nothing went on
@@ -17,12 +18,38 @@ async def first_of(*futures, within):
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     quiet = 0
-    while quiet <= LOOKS and loop.time() < deadline:
-        done, _ = await asyncio.wait(futures, timeout=PAUSE, return_when=asyncio.FIRST_COMPLETED)
-        if done:
-            return done
-        quiet = 0 if glance.is_anybody_busy(loop) else quiet + 1
+    with looking():
+        while quiet <= LOOKS and loop.time() < deadline:
+            done, _ = await asyncio.wait(futures, timeout=PAUSE, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return done
+            is_quiet = not glance.is_anybody_busy(loop) and not gives_up_before(deadline, loop)
+            quiet = quiet + 1 if is_quiet else 0
     return set()
+
+
+# The tasks that look: that they give up some time is nothing that goes on.
+LOOKING = set()
+
+
+@contextlib.contextmanager
+def looking():
+    task = asyncio.current_task()
+    LOOKING.add(task)
+    try:
+        yield
+    finally:
+        LOOKING.discard(task)
+
+
+def gives_up_before(deadline, loop):
+    """Return whether a task stops waiting before that time of the loop by itself, with asyncio.timeout()."""
+    # asyncio has no other list of what is due; another kind of event loop may have none at all.
+    for handle in list(getattr(loop, "_scheduled", ())):
+        timeout = getattr(handle._callback, "__self__", None) if not handle.cancelled() else None
+        if isinstance(timeout, asyncio.Timeout) and timeout._task not in LOOKING and handle.when() < deadline:
+            return True
+    return False
 
 
 class Glance:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import math
 import time
 from pathlib import Path
@@ -9,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from websockets.asyncio.server import broadcast, serve
+from websockets.sync.client import connect
 
 from tests.bench import load, room
-from tests.bench.contestants import BARE, GS4, GS7, PLACES
+from tests.bench.contestants import BARE, CROWD, GS4, GS7, PLACES
 from tests.bench.room import Measured, NotMeasured, Room, next_party, number_in
 
 MEASURED = Measured(rate=1234.5, p50=0.0123, p99=1.2, lost=7, joining=65.43)
@@ -199,6 +201,20 @@ def test_a_server_that_does_not_start_has_a_line_too(monkeypatch, error):
     measured = load.measure(GS4[0], PLACES[0], 10, "", "")
     assert isinstance(measured, NotMeasured)
     assert str(measured) == "daphne ended"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("contestant", GS4, ids=lambda contestant: contestant.path.split("/")[2])
+@pytest.mark.parametrize(("members", "told"), [(100, ["join", "message"]), (CROWD, ["message"])])
+def test_a_crowd_comes_quietly(tmp_path, contestant, members, told):
+    with load.serve(contestant, PLACES[0], "", tmp_path, members) as how:
+        url, options = how["url"], {"origin": how["origin"], "proxy": None}
+        with connect(url, **options) as ann:
+            assert json.loads(ann.recv(timeout=5))["event"] == "welcome"
+            with connect(url, **options) as bob:
+                bob.send('{"msg": "hello"}')
+                heard = [json.loads(ann.recv(timeout=5))["event"] for _ in told]
+    assert heard == told
 
 
 def test_all_are_measured_in_turn_and_one_that_fails_hinders_none(monkeypatch):
