@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 
 PAUSE = 0.04  # seconds between two looks
 LOOKS = 2  # so many more after the first at which nothing went on
@@ -23,8 +24,7 @@ async def first_of(*futures, within):
             done, _ = await asyncio.wait(futures, timeout=PAUSE, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 return done
-            is_quiet = not glance.is_anybody_busy(loop) and not gives_up_before(deadline, loop)
-            quiet = quiet + 1 if is_quiet else 0
+            quiet = 0 if glance.is_anybody_busy(loop, deadline) else quiet + 1
     return set()
 
 
@@ -42,28 +42,34 @@ def looking():
         LOOKING.discard(task)
 
 
-def gives_up_before(deadline, loop):
-    """Return whether a task stops waiting before that time of the loop by itself, with asyncio.timeout()."""
+def next_to_give_up(loop):
+    """Return the time of the loop at which the first task stops waiting by itself, with asyncio.timeout()."""
     # asyncio has no other list of what is due; another kind of event loop may have none at all.
-    for handle in list(getattr(loop, "_scheduled", ())):
-        timeout = getattr(handle._callback, "__self__", None) if not handle.cancelled() else None
-        if isinstance(timeout, asyncio.Timeout) and timeout._task not in LOOKING and handle.when() < deadline:
-            return True
-    return False
+    due = [(handle.when(), handle._callback) for handle in getattr(loop, "_scheduled", ()) if not handle.cancelled()]
+    timeouts = ((when, getattr(callback, "__self__", None)) for when, callback in due)
+    return min((when for when, each in timeouts if is_of_others(each)), default=math.inf)
+
+
+def is_of_others(timeout):
+    return isinstance(timeout, asyncio.Timeout) and timeout._task not in LOOKING
 
 
 class Glance:
     """Looks at all tasks, but not for each of a crowd that waits: what was seen a moment ago is still true."""
 
     def __init__(self):
-        self.seen = None
+        self.loop = self.at = None
 
-    def is_anybody_busy(self, loop):
-        """Return whether a task waits for anything else than for what comes in: a thread, a pause, a database."""
-        if self.seen is None or self.seen[0] is not loop or loop.time() - self.seen[1] > PAUSE / 2:
+    def is_anybody_busy(self, loop, deadline):
+        """Return whether a task waits for anything else than for what comes in: a thread, a pause, a database.
+
+        Or stops waiting by itself before `deadline`, a time of the loop.
+        """
+        if self.loop is not loop or loop.time() - self.at > PAUSE / 2:
             tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-            self.seen = (loop, loop.time(), any(map(is_busy, tasks)))
-        return self.seen[2]
+            self.loop, self.at = loop, loop.time()
+            self.is_busy, self.next_to_give_up = any(map(is_busy, tasks)), next_to_give_up(loop)
+        return self.is_busy or self.next_to_give_up < deadline
 
 
 glance = Glance()
