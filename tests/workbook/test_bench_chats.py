@@ -274,3 +274,11 @@ def test_each_member_needs_a_socket(monkeypatch):
         "1,000 members need 2,200 open files, and here a process may have 1,024. "
         "Raise the limit (`ulimit -Hn`), or ask for fewer members."
     )
+
+
+@pytest.mark.parametrize("word", ["ten", "7"])
+def test_another_number_of_members_gets_a_sentence(capsys, word):
+    with pytest.raises(SystemExit) as raised:
+        load.main(["10", word])
+    assert raised.value.code == 2
+    assert f"a room has 10, 100 or 1000 members, not {word}\n" in capsys.readouterr().err
