@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.server import ROOT, Server, SqliteDatabase
+from tests.support.server import PATIENT_DAPHNE, ROOT, Server, SqliteDatabase
 from tests.support.visitor import visitor_of
 
 
@@ -62,8 +62,7 @@ PLACES = [
 ]
 # So many who are told of each other are half a million frames, which take minutes before there is anything to measure.
 CROWD = 1000
-# daphne gives a handshake 5 seconds, which is short where many come at once.
-OPTIONS = {"daphne": "--websocket_connect_timeout 60 ", "uvicorn": ""}
+OPTIONS = {"daphne": PATIENT_DAPHNE, "uvicorn": ""}
 
 
 @contextmanager
@@ -74,8 +73,8 @@ def serve(contestant, place, redis_url, folder, members=0):
         environment["QUIET"] = "1"
     if place.over_redis:
         environment["REDIS_URL"] = redis_url
-    workers = f"--workers {place.processes} " if place.processes > 1 else ""
-    application = OPTIONS[place.kind] + workers + contestant.application
+    workers = f"--workers {place.processes}" if place.processes > 1 else ""
+    application = f"{OPTIONS[place.kind]} {workers} {contestant.application}"
     has_users = contestant in GS7
     database = SqliteDatabase(contestant.folder, Path(tempfile.mkdtemp(dir=folder))) if has_users else None
     server = Server(contestant.folder, place.kind, application, database=database, **environment)

@@ -24,7 +24,17 @@ from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
 from tests.support.postgres import Postgres, find_postgres, new_database
 from tests.support.project import PROJECT
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
-from tests.support.server import COMMANDS, DATABASES, ROOT, TROUBLE, Database, Server, SqliteDatabase, own_environment
+from tests.support.server import (
+    COMMANDS,
+    DATABASES,
+    PATIENT_DAPHNE,
+    ROOT,
+    TROUBLE,
+    Database,
+    Server,
+    SqliteDatabase,
+    own_environment,
+)
 from tests.support.stem import fresh_python
 from tests.support.tab import Tab
 from tests.support.timeline import Timeline, open_consumers
@@ -116,7 +126,7 @@ def start_recorded(request, project, tmp_path_factory):
         server = RecordedServer(
             project,
             "daphne",
-            f"{options}tests.support.recorder:application",
+            f"{options} tests.support.recorder:application",
             PYTHONPATH=os.pathsep.join([str(folder), str(ROOT)]),
             DJANGO_SETTINGS_MODULE="quick_settings",
             RECORDED_APPLICATION=f"{step}.asgi",
@@ -183,7 +193,7 @@ def shared_redis_server(start_recorded, redis_server):
 
     daphne's own 5 seconds would turn a crowd away where the machine is slow or busy, for no fault of the step.
     """
-    return start_recorded(options="--websocket_connect_timeout 60 ", REDIS_URL=redis_server.url)
+    return start_recorded(options=PATIENT_DAPHNE, REDIS_URL=redis_server.url)
 
 
 @pytest.fixture(scope="session")
@@ -411,6 +421,13 @@ def new_visitor(request, case):
 def idle_users():
     """The users that no check needs at the moment, by the way in."""
     return defaultdict(list)
+
+
+@pytest.fixture
+def users_to_forget(case, idle_users):
+    """For a check that leaves something waiting for every user: none of them is there for the checks that follow."""
+    yield
+    idle_users[case.way].clear()
 
 
 @pytest.fixture

@@ -353,12 +353,13 @@ async def test_no_membership_is_left_in_redis(join, redis_server, room):
 @pytest.mark.proof
 async def test_a_crowd_that_comes_at_once_is_let_in(join, room, case, monkeypatch):
     """Three hundred who come in the same moment are all let in, over Redis too; half as many where they are users."""
-    # As long as the server has for them: who is let in late was not turned away.
-    monkeypatch.setattr(client, "PATIENCE", 60)
     crowd = 150 if case.step in WITH_USERS else 300
     # Each in a room of its own: they are not told of each other, which would take its time.
     await join(user="crowd")
-    members = await asyncio.gather(*(join(f"{room} {number}", user="crowd") for number in range(crowd)))
+    with monkeypatch.context() as patient:
+        # As long as the server has for them: who is let in late was not turned away.
+        patient.setattr(client, "PATIENCE", 60)
+        members = await asyncio.gather(*(join(f"{room} {number}", user="crowd") for number in range(crowd)))
     await members[-1].hears_only()
     for party in parties(members):
         await asyncio.gather(*(member.client.leave() for member in party))

@@ -7,18 +7,18 @@ import pytest
 from tests.support.server import free_port, manage
 from tests.tasks import check
 
+pytestmark = pytest.mark.usefixtures("users_to_forget")
+
 NOTIFY = {"gs7": {"/ws/wsc/": 7, "/ws/ajwc/": 7}}
 
 
 @pytest.fixture
-def run_notify(project, server, redis_server, idle_users, case):
+def run_notify(project, server, redis_server):
     """A coroutine function that runs `notify` beside the server, and returns the finished process."""
 
     async def run_notify(*words, **environment):
         environment = {"DATABASE_URL": server.environment["DATABASE_URL"]} | environment
         done = await asyncio.to_thread(manage, project, "notify", *words, **environment)
-        # For them a notice waits now, which would surprise the next check.
-        idle_users[case.way].clear()
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

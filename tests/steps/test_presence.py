@@ -258,7 +258,7 @@ async def test_memberships_are_renewed(join, layer, settings):
 @pytest.mark.unhurried
 async def test_a_full_channel_stops_no_heart(join, layer, settings):
     """Whoever floods a room fills its channels, and stops no heart in it; nothing fails."""
-    settings.HEARTBEAT = 0.2
+    settings.HEARTBEAT = 0.05
     ann, bob = await join(user="ann"), await join(user="bob")
     for _ in range(20):
         await asyncio.gather(*(bob.say("flood") for _ in range(30)))

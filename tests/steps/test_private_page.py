@@ -272,6 +272,7 @@ async def test_the_latest_is_what_was_refused(new_tab, address):  # noqa: F811
 
 
 @check("redis", **PAGE)
+@pytest.mark.usefixtures("users_to_forget")
 async def test_a_notice_stands_out(enter, new_tab, server, address):  # noqa: F811
     """What `notify` sends comes at once, or with the next page, once; it looks like no message, and is no HTML."""
     ann, bob = await enter(), await enter()

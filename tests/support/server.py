@@ -26,6 +26,8 @@ COMMANDS = {
     "uvicorn": "-m uvicorn --host 127.0.0.1 --port {port} {application}",
     "hypercorn": "-m hypercorn --bind 127.0.0.1:{port} {application}",
 }
+# daphne gives a handshake 5 seconds, which is short where many come at once; so it gives a minute.
+PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
