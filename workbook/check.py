@@ -6,8 +6,8 @@ from workbook.checker import Checker
 from workbook.copies import existing_copy, given_files, shown
 from workbook.keeping import keep_verdict
 from workbook.lesson import material_of
-from workbook.screen import Line, broken_lines, entry, failure_lines, overview, show
-from workbook.speech import spell
+from workbook.screen import Line, broken_lines, entry, failure_lines, overview, show, under_way
+from workbook.speech import Refusal, spell
 from workbook.steps import steps_after
 from workbook.verdict import Verdict
 
@@ -16,8 +16,11 @@ MOST_GONE = 3  # files that are named
 
 def check(call):
     """Check the copy and print one screen, or JSON. Returns 0 if nothing is wrong, else 1. Raises Refusal."""
+    is_quick, is_whole = call.options["quick"], call.options["all"]
+    if is_quick and is_whole:
+        raise Refusal("Quick leaves out what all asks for: say one of them.")
     copy = existing_copy(call.root, call.step)
-    verdict = judge(call.root, call.step, copy, call.options["quick"])
+    verdict = judge(call.root, call.step, copy, is_quick, is_whole)
     diagnoses = diagnose(call.step, copy, verdict)
     if call.options["json"]:
         print(json.dumps(as_data(call.step, copy, verdict, diagnoses), indent=2, ensure_ascii=False))
@@ -26,16 +29,26 @@ def check(call):
     return 0 if verdict.is_right else 1
 
 
-def judge(root, step, copy, is_quick=False):
+def judge(root, step, copy, is_quick=False, is_whole=False):
     """Check a copy from beginning to end, and keep what came of it. Returns the Verdict. Raises Refusal."""
-    verdict = Verdict(material_of(step).tasks, copy.folder)
-    with Checker(root, step.name) as checker:
+    verdict = Verdict(material_of(step).tasks, copy.folder, is_whole)
+    with Checker(root, step.name) as checker, under_way() as tell:
         for levels, tasks in verdict.rounds(is_quick):
             checker.ask(copy, levels, tasks)
             for news in checker.answers():
                 verdict.hear(news, checker.printed)
+                tell(now(verdict))
     keep_verdict(root, step, copy, verdict)
     return verdict
+
+
+def now(verdict):
+    """Return in words how far the check of a copy is."""
+    if not verdict.running:
+        return "loading your project"
+    number = verdict.checks[verdict.running]["task"]
+    what = f"task {number}" if number else "what was promised before"
+    return f"{len(verdict.results)} of {len(verdict.asked_for())} checks · {what}"
 
 
 def diagnose(step, copy, verdict):
@@ -85,6 +98,9 @@ def next_lines(root, step, verdict):
         following = steps_after(root, step)
         yield Line("Every task is done." if following else "Every task of the last step is done.", "bold green")
         yield Line(f"Beside the finished step: {spell('compare', step.name)}")
+        if verdict.left_out:
+            yield Line("It takes a while to check with servers, too, what earlier steps promised:")
+            yield Line(f"  {spell('check', step.name, all=True)}")
         if following:
             yield Line(f"Next: {spell('start', following[0].name)}", "bold")
     else:
@@ -104,6 +120,7 @@ def as_data(step, copy, verdict, diagnoses):
         "step": step.name,
         "project": str(copy.folder),
         "passed": verdict.all_passed,
+        "left_out": verdict.left_out,
         "tasks": [
             {
                 "number": number,

@@ -3,6 +3,7 @@
 import os
 import re
 import textwrap
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from workbook.verdict import FAILED, NOT_CHECKED, OPEN, PASSED, SO_FAR
@@ -44,6 +45,22 @@ def show(lines, clear=False):
         console.clear()
     for line in lines:
         console.print(Text(line.text.translate(PLAIN) if plain else line.text, style=line.style))
+
+
+@contextmanager
+def under_way():
+    """Yield a function that shows on the terminal, in one line, what goes on; the line is gone at the end.
+
+    Where nobody watches (stderr is no terminal, or one that cannot take a line back) nothing is shown.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield lambda text: None
+        return
+    with console.status("", spinner="line") as status:
+        yield lambda text: status.update(text.translate(PLAIN) if console.legacy_windows else text)
 
 
 def overview(step, copy_name, verdict):

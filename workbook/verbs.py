@@ -72,6 +72,7 @@ SINCE = Option("since", "the revision to compare the working tree with; HEAD if 
 FROM = Option("from", "mine: go on from your own copy of the step before, not from the finished one")
 BACK = Option("back", "bring back what was put aside last", is_flag=True)
 QUICK = Option("quick", "check only what needs no server", is_flag=True)
+ALL = Option("all", "check with servers, too, what earlier steps promised: some minutes", is_flag=True)
 JSON = Option("json", "tell it as JSON, for programs", is_flag=True)
 CHECK = Option("check", "change nothing, fail if something is stale", is_flag=True)
 
@@ -84,7 +85,7 @@ VERBS = (
         "start", "make a copy of your own in my/, to build it yourself", "workbook.start:start", "step", options=(FROM,)
     ),
     Verb("try", "serve your copy", "workbook.run:try_out", "step", "run", (PORT, HOST)),
-    Verb("check", "check your copy, task by task", "workbook.check:check", "step", "tests", options=(QUICK, JSON)),
+    Verb("check", "check your copy, task by task", "workbook.check:check", "step", "tests", options=(QUICK, ALL, JSON)),
     Verb("watch", "check it at every save", "workbook.watch:watch", "step", "tests"),
     Verb("hint", "where to look, what is missing, the lines", "workbook.hint:hint", "step", "tests"),
     Verb("compare", "your copy beside the finished step", "workbook.compare:compare", "step"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # As in tests/support/telling.py.
-CORE, REST, WIRE, SLOW = range(4)
+CORE, REST, WIRE, SLOW, AGAIN = range(5)
 
 PASSED, SO_FAR, FAILED, NOT_CHECKED, OPEN = "passed", "passed so far", "failed", "not checked", "open"
 
@@ -28,10 +28,12 @@ class Verdict:
     """What is known of a copy of a step, whose tasks are numbered; None stands for what earlier steps promised.
 
     broken: {"what", "place"} when the project does not load. failures: the first one of each task, by its number.
+    is_whole: what earlier steps promised is checked once more with servers; it takes minutes.
     """
 
     tasks: dict
     project: Path
+    is_whole: bool = False
     broken: dict | None = None
     failures: dict = field(default_factory=dict)
     results: dict = field(default_factory=dict)
@@ -103,12 +105,21 @@ class Verdict:
             return Result(NOT_CHECKED, AFTER.sub(r"first task \1", reasons[0]))
         if number and (earlier := self.waits_for(number)):
             return Result(NOT_CHECKED, f"first task {earlier}")
-        known = [check for check in self.checks.values() if check["task"] == number]
+        known = [check for check in self.asked_for() if check["task"] == number]
         if known and len(told) >= len(known):
             return Result(PASSED)
         if self.broken:
             return Result(NOT_CHECKED, "the project has to load first")
         return Result(SO_FAR if told else OPEN)
+
+    def asked_for(self):
+        """Return the checks that count."""
+        return [check for check in self.checks.values() if self.is_whole or check["level"] != AGAIN]
+
+    @property
+    def left_out(self):
+        """Return how many checks do not count."""
+        return len(self.checks) - len(self.asked_for())
 
     def waits_for(self, number):
         """Return the number of the failed task without which this one cannot be checked, or None."""
@@ -152,6 +163,8 @@ class Verdict:
         if self.is_right:
             yield [CORE, REST], [None]
             yield [WIRE, SLOW], [None]
+            if self.is_whole:
+                yield [AGAIN], [None]
 
     def worth_a_look(self):
         """Return the tasks that have not failed, nor wait for one that has."""

@@ -22,7 +22,7 @@ from workbook.checker import LIMIT, Checker
 from workbook.lesson import material_of
 from workbook.speech import Refusal
 from workbook.steps import Step
-from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
+from workbook.verdict import AGAIN, CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
 
 # A mutant is late when it takes so much longer than the step as it is: a busy machine is no mistake.
 TIMES, SECONDS_MORE = 5, 15
@@ -115,7 +115,7 @@ class ProgramJudge(Judge):
         Way("process", (CORE,), waits=False),
         Way("process", (REST,)),
         Way("wire", (WIRE,)),
-        Way("services", (SLOW,)),
+        Way("services", (SLOW, AGAIN)),
     )
 
     def __init__(self, root, step, folder, part):

@@ -21,14 +21,16 @@ from tests.support import client, verdicts
 from tests.support.frames import frames_of, place
 from tests.support.printing import Printed
 from tests.support.project import PROJECT
-from tests.tasks import case_of
+from tests.tasks import KEPT, case_of
 
 # The levels, in the order in which they are run. Each check of every task comes once before any comes with other data.
-CORE, REST, WIRE, SLOW = range(4)
+# What an earlier step has promised, and only a server can show, is checked AGAIN.
+CORE, REST, WIRE, SLOW, AGAIN = range(5)
+WITH_PROGRAMS = {SLOW, AGAIN}
 
 # Seconds that an answer may take; daphne tells of an exception up to a second late. In process it is short, because
 # only a handler that is still busy is waited for at all (see idle.py).
-PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 5.0}
+PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 5.0, AGAIN: 5.0}
 AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
@@ -52,8 +54,15 @@ SLOW_WAYS = {"redis", "postgres"}
 
 def level_of(item, seen):
     """Return the level of a collected check; seen is the set of (check, route) that were there before it."""
-    fixtures = set(item.fixturenames)
     case = case_of(item)
+    level = level_by_need(item, case, seen)
+    takes_its_time = level == SLOW or case.way == "wire"
+    return AGAIN if takes_its_time and case.number is KEPT and case.is_again else level
+
+
+def level_by_need(item, case, seen):
+    """Return the level of a check as if no earlier step had it."""
+    fixtures = set(item.fixturenames)
     if case.way in SLOW_WAYS or fixtures & SLOW_FIXTURES or item.get_closest_marker("patient"):
         return SLOW
     if case.way == "wire" or fixtures & WIRE_FIXTURES or "manage" in item.function.__code__.co_names:
@@ -102,7 +111,7 @@ class Teller:
     def watch_out(self):
         """From now on there is so much time until the next call: then it ends, and the log says where it was."""
         # The patient checks wait for what takes its time; pytest-timeout has an eye on them.
-        limit = self.request["limit"] * (10 if SLOW in self.request["levels"] else 1)
+        limit = self.request["limit"] * (10 if WITH_PROGRAMS.intersection(self.request["levels"]) else 1)
         faulthandler.dump_traceback_later(limit, exit=True, file=self.log)
 
     def load(self):
@@ -226,7 +235,7 @@ class Teller:
     def pytest_runtest_logfinish(self, nodeid):
         if nodeid == self.session.items[-1].nodeid:
             self.tell(news="done")
-            if SLOW not in self.request["levels"]:
+            if not WITH_PROGRAMS.intersection(self.request["levels"]):
                 # A handler that still runs would hold up a tidy end. Our servers go with our process group.
                 os._exit(0)
 

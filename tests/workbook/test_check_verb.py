@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sys
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -15,10 +17,10 @@ from workbook.cli import main
 from workbook.keeping import fingerprint, keep, kept_of
 from workbook.lesson import Task
 from workbook.progress import ago
-from workbook.screen import WIDTH, diagnosis_lines, timeline_lines
+from workbook.screen import WIDTH, diagnosis_lines, timeline_lines, under_way
 from workbook.speech import Refusal
 from workbook.steps import all_steps
-from workbook.verdict import CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, WIRE, Verdict
+from workbook.verdict import AGAIN, CORE, FAILED, NOT_CHECKED, OPEN, PASSED, REST, SLOW, WIRE, Verdict
 
 LESSON = """
 hers = ["app/hers.py"]
@@ -210,6 +212,73 @@ def test_quick_says_what_it_has_left_out(call):
     assert status == 0
     assert out.endswith("\nNothing is wrong in what was checked.\nNext: python -m workbook gs1 check\n")
     assert len(FakeChecker.asked) == 1
+
+
+LEFT_OUT = [
+    [plan(t1=[CORE], t2=[CORE], t3=[CORE], t0=[REST, AGAIN]), *ALL_PASS[0][1:]],
+    [result("t0", REST), DONE, END],
+    [DONE, END],
+    [result("t0", AGAIN), DONE, END],
+]
+
+
+def test_what_takes_minutes_is_left_out_until_somebody_asks(call):
+    status, out, _ = call("gs1", "check", script=LEFT_OUT)
+    assert status == 0
+    assert " ✓     What was promised before\n" in out
+    assert out.endswith(
+        "\nIt takes a while to check with servers, too, what earlier steps promised:\n"
+        "  python -m workbook gs1 check --all\n"
+    )
+    assert ([AGAIN], [None]) not in FakeChecker.asked
+    assert json.loads(call("gs1", "check", "--json", script=LEFT_OUT)[1])["left_out"] == 1
+
+
+def test_all_leaves_nothing_out(call):
+    status, out, _ = call("gs1", "check", "--all", script=LEFT_OUT)
+    assert status == 0
+    assert " ✓     What was promised before\n" in out
+    assert "It takes a while" not in out
+    assert FakeChecker.asked[-1] == ([AGAIN], [None])
+    assert json.loads(call("gs1", "check", "--all", "--json", script=LEFT_OUT)[1])["left_out"] == 0
+
+
+def test_all_finds_what_is_broken(call):
+    script = [*LEFT_OUT[:3], [result("t0", AGAIN, "failed"), DONE, END]]
+    status, out, _ = call("gs1", "check", "--all", script=script)
+    assert status == 1
+    assert "\n✗ What was promised before\n" in out
+
+
+def test_quick_and_all_are_a_contradiction(call):
+    status, out, err = call("gs1", "check", "--quick", "--all")
+    assert (status, out) == (2, "")
+    assert err == "Quick leaves out what all asks for: say one of them.\n"
+
+
+def test_who_waits_sees_how_far_it_is(call, monkeypatch):
+    shown = []
+    monkeypatch.setattr(check_module, "under_way", lambda: nullcontext(shown.append))
+    begun = {"news": "begun", "id": "t1-0"}
+    call("gs1", "check", script=[[PLAN, begun, *ALL_PASS[0][1:]], ALL_PASS[1], [begun | {"id": "t0-1"}], [END]])
+    assert shown[:3] == ["loading your project", "0 of 5 checks · task 1", "1 of 5 checks · task 1"]
+    assert "4 of 5 checks · what was promised before" in shown
+
+
+@pytest.mark.parametrize(("term", "is_shown"), [("xterm", True), ("dumb", False)])
+def test_what_goes_on_is_shown_on_a_terminal(monkeypatch, capsys, term, is_shown):
+    """On one that can take a line back; it is gone at the end. Anywhere else there is nothing."""
+    with under_way() as tell:
+        tell("1 of 2")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with under_way() as tell:
+        tell("1 of 2")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("1 of 2" in err) == is_shown
+    assert not is_shown or err.rpartition("1 of 2")[2].count("\x1b[2K"), "the line stays"
 
 
 def test_what_could_not_be_checked_says_why(call):
