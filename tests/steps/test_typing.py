@@ -69,3 +69,14 @@ async def test_other_values_are_no_typing(tab):
         await ann.hear_error("no_msg")
     said = await ann.tell("hello", typing=True)
     assert await bob.heard() == [said]
+
+
+@check("process", **TYPING)
+async def test_typing_does_not_count_as_a_message(tab, settings):
+    """However often one types, one may still say something in the same second."""
+    settings.MESSAGES_PER_SECOND = 1
+    ann, bob = await tab("ann"), await tab("bob")
+    for _ in range(3):
+        await ann.send({"typing": True})
+    said = await ann.tell("hello")
+    assert [frame for frame in await bob.heard() if frame["event"] == "message"] == [said]
