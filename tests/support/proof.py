@@ -47,3 +47,10 @@ def ask(checker):
         return verdict
 
     return ask
+
+
+def told(verdict):
+    """Return what a verdict has against a copy that ought to be right."""
+    return verdict.broken or {
+        number: (each["promise"], each["what"], each["place"]) for number, each in verdict.failures.items()
+    }

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from tests.mistakes.catalogue import Edit
-from tests.support.proof import ROOT, STEPS
+from tests.support.proof import ROOT, STEPS, told
 from workbook.verdict import CORE, REST, WIRE
 
 pytestmark = pytest.mark.proof
@@ -42,9 +42,3 @@ def test_a_right_solution_passes(finished, ask, name, variant):
 @pytest.mark.parametrize("name", STEPS)
 def test_every_step_has_variants(name):
     assert (ROOT / f"tests/variants/{name}.toml").exists(), "a step without right but different solutions"
-
-
-def told(verdict):
-    return verdict.broken or {
-        number: (each["promise"], each["what"], each["place"]) for number, each in verdict.failures.items()
-    }
