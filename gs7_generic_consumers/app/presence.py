@@ -32,14 +32,17 @@ def is_still_valid(user):
     return get_user_model().objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
 
 
-@transaction.atomic
 def enter(group, user, channel_name):
-    """Note that this connection is alive; return whether it is the only one of its user in the room."""
+    """Note that this connection is alive; return whether it is new, and the only one of its user in the room."""
     if not user.is_authenticated:
         return False
-    lock(user.pk)
-    is_first = not Presence.objects.filter(group=group, user_id=user.pk).exists()
-    Presence.objects.update_or_create(channel=channel_name, defaults={"group": group, "user_id": user.pk})
+    # With each heartbeat this is all that there is to do.
+    if Presence.objects.filter(channel=channel_name).update(seen=timezone.now()):
+        return False
+    with transaction.atomic():
+        lock(user.pk)
+        is_first = not Presence.objects.filter(group=group, user_id=user.pk).exists()
+        Presence.objects.create(channel=channel_name, group=group, user_id=user.pk)
     return is_first
 
 
