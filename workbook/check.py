@@ -47,7 +47,7 @@ def now(verdict):
     if not verdict.running:
         return "loading your project"
     number = verdict.checks[verdict.running]["task"]
-    what = f"task {number}" if number else "what was promised before"
+    what = f"task {number}" if number else "all else that it promises"
     return f"{len(verdict.results)} of {len(verdict.asked_for())} checks · {what}"
 
 
@@ -124,7 +124,7 @@ def as_data(step, copy, verdict, diagnoses):
         "tasks": [
             {
                 "number": number,
-                "title": verdict.tasks[number].title if number else "What was promised before",
+                "title": verdict.tasks[number].title if number else "All else that it promises",
                 "result": verdict.of(number).result,
                 "reason": verdict.of(number).reason,
             }

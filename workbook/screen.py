@@ -74,7 +74,7 @@ def overview(step, copy_name, verdict):
         yield row(f"{number:>2}  {task.title}", result)
     kept = verdict.of(None)
     if kept.result in (PASSED, FAILED):
-        yield row("    What was promised before", kept)
+        yield row("    All else that it promises", kept)
 
 
 def row(text, result):
@@ -87,7 +87,7 @@ def row(text, result):
 def failure_lines(verdict, copy_name, diagnoses):
     """Return the lines that show the first failure in full."""
     number, failure = verdict.first_failure
-    title = f"Task {number} · {verdict.tasks[number].title}" if number else "What was promised before"
+    title = f"Task {number} · {verdict.tasks[number].title}" if number else "All else that it promises"
     yield Line()
     yield Line(f"✗ {title}", "bold red")
     yield from entry("Expected", failure["promise"])

@@ -159,7 +159,7 @@ class Verdict:
         for level in (WIRE, SLOW):
             if tasks := self.worth_a_look():
                 yield [level], tasks
-        # What was promised before is looked at when this step's own tasks are done.
+        # All else that it promises is looked at when this step's own tasks are done.
         if self.is_right:
             yield [CORE, REST], [None]
             yield [WIRE, SLOW], [None]

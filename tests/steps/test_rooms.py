@@ -110,7 +110,7 @@ def test_forget_says_why_it_cannot(layer, settings):
         call_command("forget", "a room")
 
 
-@check("redis", gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+@check("redis", gs5={"/ws/ac/": 10}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
 async def test_the_worker_forgets_a_room(server, project, redis_server, timeline, join, room):
     """`forget ROOM` lets the worker delete a room with all that was said in it, and no other."""
     ann, bob = await join(), await join("another room")

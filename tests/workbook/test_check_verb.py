@@ -187,7 +187,7 @@ def test_all_is_done(call):
     call.book.add_step("gs2_more")
     status, out, _ = call("gs1", "check", script=ALL_PASS)
     assert status == 0
-    assert " ✓     What was promised before\n" in out
+    assert " ✓     All else that it promises\n" in out
     assert out.endswith(
         "\nEvery task is done.\nBeside the finished step: python -m workbook gs1 compare\n"
         "Next: python -m workbook gs2 start\n"
@@ -225,7 +225,7 @@ LEFT_OUT = [
 def test_what_takes_minutes_is_left_out_until_somebody_asks(call):
     status, out, _ = call("gs1", "check", script=LEFT_OUT)
     assert status == 0
-    assert " ✓     What was promised before\n" in out
+    assert " ✓     All else that it promises\n" in out
     assert out.endswith(
         "\nIt takes a while to check with servers, too, what earlier steps promised:\n"
         "  python -m workbook gs1 check --all\n"
@@ -237,7 +237,7 @@ def test_what_takes_minutes_is_left_out_until_somebody_asks(call):
 def test_all_leaves_nothing_out(call):
     status, out, _ = call("gs1", "check", "--all", script=LEFT_OUT)
     assert status == 0
-    assert " ✓     What was promised before\n" in out
+    assert " ✓     All else that it promises\n" in out
     assert "It takes a while" not in out
     assert FakeChecker.asked[-1] == ([AGAIN], [None])
     assert json.loads(call("gs1", "check", "--all", "--json", script=LEFT_OUT)[1])["left_out"] == 0
@@ -247,7 +247,7 @@ def test_all_finds_what_is_broken(call):
     script = [*LEFT_OUT[:3], [result("t0", AGAIN, "failed"), DONE, END]]
     status, out, _ = call("gs1", "check", "--all", script=script)
     assert status == 1
-    assert "\n✗ What was promised before\n" in out
+    assert "\n✗ All else that it promises\n" in out
 
 
 def test_quick_and_all_are_a_contradiction(call):
@@ -262,7 +262,7 @@ def test_who_waits_sees_how_far_it_is(call, monkeypatch):
     begun = {"news": "begun", "id": "t1-0"}
     call("gs1", "check", script=[[PLAN, begun, *ALL_PASS[0][1:]], ALL_PASS[1], [begun | {"id": "t0-1"}], [END]])
     assert shown[:3] == ["loading your project", "0 of 5 checks · task 1", "1 of 5 checks · task 1"]
-    assert "4 of 5 checks · what was promised before" in shown
+    assert "4 of 5 checks · all else that it promises" in shown
 
 
 @pytest.mark.parametrize(("term", "is_shown"), [("xterm", True), ("dumb", False)])
@@ -297,8 +297,8 @@ def test_a_promise_of_before_is_broken(call):
     broken = [PLAN, result("t0", REST, "failed"), DONE, END]
     status, out, _ = call("gs1", "check", script=[*ALL_PASS[:2], broken, ALL_PASS[3]])
     assert status == 1
-    assert " ✗     What was promised before\n" in out
-    assert "\n✗ What was promised before\n  Expected   It is open.\n" in out
+    assert " ✗     All else that it promises\n" in out
+    assert "\n✗ All else that it promises\n  Expected   It is open.\n" in out
 
 
 def test_a_project_that_does_not_load(call):
