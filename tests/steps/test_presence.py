@@ -239,15 +239,21 @@ async def test_a_ghost_goes(join, settings):
         missing = [other for other in missing if other != frame]
 
 
+def memberships(layer):
+    """Return who is in the layer's groups, as a set of (group, channel)."""
+    return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
+
+
 @check("process", **BEATING)
 async def test_memberships_are_renewed(join, layer, settings):
     """Each heartbeat renews the memberships in the layer's groups, so that a layer may let the others expire."""
     settings.HEARTBEAT = 0.05
     ann, bob = await join(user="ann"), await join(user="bob")
+    before = memberships(layer)
     # As a layer does with memberships that were not renewed.
     layer.groups.clear()
-    await wait_until(lambda: layer.groups, "the memberships to be renewed", within=2)
-    await wait_until(lambda: all(len(members) for members in layer.groups.values()) and len(layer.groups) >= 3, "all")
+    missing = lambda: before - memberships(layer)  # noqa: E731
+    await wait_until(lambda: not missing(), lambda: f"all memberships to be renewed; missing are {missing()}", within=2)
     await asyncio.sleep(2 * settings.HEARTBEAT)
     await ann.say("hello again")
     await bob.hear("message", msg="hello again")
