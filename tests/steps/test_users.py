@@ -165,7 +165,9 @@ async def test_who_is_refused_is_told_to_nobody(arrive, seat, room, manage):
     await bob.say("let me in")
     await bob.client.expect_close(NO_MEMBER)
     await bob.client.ended()
-    await ann.hears_only()
+    await ann.say("is that all?")
+    frame = await ann.news()
+    assert (frame["event"], frame.get("msg")) == ("message", "is that all?"), frame
 
 
 @check("process", "wire", "postgres", **PRIVATE)
