@@ -49,18 +49,34 @@ async def test_the_first_frame_is_the_welcome(seat, room):
     assert len(welcome["from"]) in range(1, SHORT + 1), f"expected a short name, got {welcome['from']!r}"
 
 
-@check("process", **WELCOME)
-@pytest.mark.unhurried
-async def test_who_has_its_welcome_misses_nothing(join, monkeypatch):
-    """Whoever has its welcome hears all that is said from then on, however long the layer takes to add it."""
+@pytest.fixture
+def add_slowly(monkeypatch):
+    """A function: when it was called, the layer in memory takes its time to add somebody to a group."""
     group_add = InMemoryChannelLayer.group_add
 
     async def slow_group_add(self, group, channel):
         await asyncio.sleep(0.05)
         await group_add(self, group, channel)
 
+    return lambda: monkeypatch.setattr(InMemoryChannelLayer, "group_add", slow_group_add)
+
+
+# What gs4 has before anything can be said.
+@check("process", gs4=WELCOME["gs4"])
+@pytest.mark.unhurried
+async def test_who_has_joined_first_misses_nothing(seat, layer, add_slowly):
+    """Whoever has its welcome is in a group already, however long the layer takes to add it."""
+    add_slowly()
+    await (await seat()).enter()
+    assert layer.groups, "the welcome came, and the layer has nobody in any group"
+
+
+@check("process", **MESSAGE)
+@pytest.mark.unhurried
+async def test_who_has_its_welcome_misses_nothing(join, add_slowly):
+    """Whoever has its welcome hears all that is said from then on, however long the layer takes to add it."""
     ann = await join()
-    monkeypatch.setattr(InMemoryChannelLayer, "group_add", slow_group_add)
+    add_slowly()
     bob = await join()
     await ann.say("hello bob")
     await bob.hear("message", msg="hello bob")
