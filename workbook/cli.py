@@ -13,6 +13,7 @@ from workbook.steps import all_steps
 from workbook.verbs import Call, verbs_of
 
 LOOKS_LIKE_A_STEP = re.compile(r"gs\d")
+NO = ("", "0", "no", "off", "false")  # what a flag may be given to say that it is not meant
 
 
 def main(root, words):
@@ -94,7 +95,10 @@ def read_options(step, verb, words):
     prog = spell(verb.name, step.name if step else "", **shape)
     parser = OptionParser(prog=prog, usage=prog, description=verb.help, allow_abbrev=False)
     for option in verb.options:
-        given = os.environ.get(option.name.upper()) or None
-        how = {"action": "store_true"} if option.is_flag else {"type": option.type}
-        parser.add_argument(f"--{option.name}", help=option.help, default=given, **how)
+        given = os.environ.get(option.name.upper(), "")
+        if option.is_flag:
+            how = {"action": "store_true", "default": given.lower() not in NO}
+        else:
+            how = {"type": option.type, "default": given or None}
+        parser.add_argument(f"--{option.name}", help=option.help, **how)
     return vars(parser.parse_args(words))

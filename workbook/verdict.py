@@ -25,7 +25,7 @@ class Result:
 
 @dataclass
 class Verdict:
-    """What is known of a copy of a step, whose tasks are numbered; None stands for what earlier steps promised.
+    """What is known of a copy of a step, whose tasks are numbered; None stands for all else that it promises.
 
     broken: {"what", "place"} when the project does not load. failures: the first one of each task, by its number.
     is_whole: what earlier steps promised is checked once more with servers; it takes minutes.

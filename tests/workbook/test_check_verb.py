@@ -256,6 +256,13 @@ def test_quick_and_all_are_a_contradiction(call):
     assert err == "Quick leaves out what all asks for: say one of them.\n"
 
 
+@pytest.mark.parametrize(("value", "number_left_out"), [("1", 0), ("yes", 0), ("0", 1), ("no", 1), ("", 1)])
+def test_a_flag_can_be_off(call, monkeypatch, value, number_left_out):
+    """As ALL=0 in a call of make, or in the environment of whoever wants it on elsewhere."""
+    monkeypatch.setenv("ALL", value)
+    assert json.loads(call("gs1", "check", "--json", script=LEFT_OUT)[1])["left_out"] == number_left_out
+
+
 def test_who_waits_sees_how_far_it_is(call, monkeypatch):
     shown = []
     monkeypatch.setattr(check_module, "under_way", lambda: nullcontext(shown.append))
