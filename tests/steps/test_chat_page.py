@@ -245,6 +245,7 @@ async def test_nothing_is_lost_of_what_is_typed_too_long(enter):
 
 
 @check(**COMING_BACK)
+@pytest.mark.proof
 async def test_the_page_comes_back_after_the_server(new_tab, sync, project, case):
     """Server stopped: the page says "reconnecting". Started: it is back by itself, and what was typed is there."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:
@@ -268,6 +269,7 @@ async def test_the_page_comes_back_after_the_server(new_tab, sync, project, case
 
 
 @check(**COMING_BACK)
+@pytest.mark.proof
 async def test_the_page_comes_back_after_redis(new_tab, sync, project, case, redis_program):
     """Redis stopped: the page says "reconnecting". Started: it is back by itself, and messages flow again."""
     with (

@@ -435,6 +435,7 @@ async def come_back(newcomer, *where):
 
 
 @check("wire", "postgres", **AFTER)
+@pytest.mark.proof
 async def test_the_server_is_killed_in_the_middle(start_recorded, request, case, newcomer, room):
     """The server is killed in the middle of a conversation: what was heard is kept, once, in its order."""
     with contextlib.ExitStack() as stack:
@@ -483,6 +484,7 @@ def newcomer(case, timeline, user_at):
 
 
 @check("postgres", gs5={"/ws/sc/": KEPT, "/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7=ALL_FOUR)
+@pytest.mark.proof
 async def test_the_database_goes_and_comes_back(start_recorded, newcomer, room):
     """The database away: an error to who speaks, a close to who comes, and all is well when it is back."""
     programs = find_postgres()

@@ -78,6 +78,7 @@ async def test_the_time_is_the_readers(enter, new_tab, server, room):  # noqa: F
 
 
 @check("wire", **CHAT)
+@pytest.mark.proof
 async def test_a_killed_server_costs_no_message(new_tab, sync, start_recorded, room):  # noqa: F811
     """The server killed in a conversation: the tabs come back by themselves, with every message once, in order."""
     server = start_recorded()
@@ -169,6 +170,7 @@ async def test_what_was_overtaken_is_not_left_out(new_tab, server, bob, room, nu
 
 
 @check("wire", **CHAT)
+@pytest.mark.proof
 async def test_a_locked_database_costs_no_message(enter, sync, server):  # noqa: F811
     """The database locked: who writes is told so and keeps the text. Unlocked: all is well, each message once."""
     path = server.environment["DATABASE_URL"].removeprefix("sqlite:///")

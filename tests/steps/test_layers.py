@@ -147,6 +147,7 @@ async def test_the_worker_announces_later(project, redis_server, join, timeline)
 
 @check(gs4=10, gs5=KEPT, gs6=KEPT, gs7=KEPT)
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn", "hypercorn"])
+@pytest.mark.proof
 async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
     """Redis stopped: clients are told to come back, pages are served on. Redis started: messages flow again."""
     with Redis(redis_program) as redis:

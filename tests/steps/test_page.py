@@ -192,6 +192,7 @@ async def test_two_tabs_are_apart(page, panel, case):
     gs7={"/ws/ajwc/lobby/": KEPT},
     **ASYNC_ONLY,
 )
+@pytest.mark.proof
 async def test_the_server_is_stopped_and_started(new_page, project, case):
     """When the server goes the page says so, and when it is back it connects again."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:

@@ -387,6 +387,7 @@ async def test_tabs_on_two_servers_at_once(two_servers, visit):
 
 
 @check("redis", "postgres", **BEATING)
+@pytest.mark.proof
 async def test_ghosts_of_a_killed_server_go(two_servers, visit):
     """A server is killed: within four heartbeats its users are gone for the others; who also is elsewhere stays."""
     one, other = two_servers
@@ -410,6 +411,7 @@ async def test_ghosts_of_a_killed_server_go(two_servers, visit):
 
 
 @check("redis", **BEATING)
+@pytest.mark.proof
 async def test_ghosts_are_not_shown_to_who_comes_later(two_servers, visit):
     """The whole house is killed and comes back after a while: who comes first finds nobody there."""
     one, other = two_servers
@@ -429,6 +431,7 @@ async def test_ghosts_are_not_shown_to_who_comes_later(two_servers, visit):
 
 
 @check("postgres", **BEATING)
+@pytest.mark.proof
 async def test_the_database_is_away_for_five_seconds(start_recorded, visit, redis_program):
     """The database away for 5 s: nobody is turned out, no heart stops, and afterwards all is as it was."""
     programs = find_postgres() or cannot_check(HOW_TO_INSTALL)
@@ -452,6 +455,7 @@ async def test_the_database_is_away_for_five_seconds(start_recorded, visit, redi
 
 
 @check("redis", **BEATING)
+@pytest.mark.proof
 async def test_redis_is_away_for_five_seconds(start_recorded, visit, redis_program):
     """Redis away for 5 s: all are told to come back, and those who do find each other and no ghosts."""
     with Redis(redis_program) as redis:

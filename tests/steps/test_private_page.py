@@ -183,6 +183,7 @@ async def test_typing_is_told_now_and_then(enter):  # noqa: F811
 
 
 @check("wire", **PAGE)
+@pytest.mark.proof
 async def test_a_killed_server_tells_no_secret(new_tab, start_recorded, room):  # noqa: F811
     """Too many at once: each is sent, or is told in words and kept. Server killed and back: no word lost or told."""
     server = start_recorded(MESSAGES_PER_SECOND="3")

@@ -256,6 +256,7 @@ async def test_a_name_is_never_html(enter, new_window, server):  # noqa: F811
 
 
 @check(**USERS)
+@pytest.mark.proof
 async def test_they_all_come_back_after_the_server(new_tab, project, case, room):  # noqa: F811
     """Server stopped and started: each tab is back by itself, as the same user, and each user is there once."""
     with Server(project, "daphne", f"{case.step}.asgi:application") as server:

@@ -82,6 +82,7 @@ async def test_two_hundred_in_one_room(workers, come):
 
 
 @check(gs7=10)
+@pytest.mark.proof
 async def test_the_limit_is_one_for_all_processes(workers, come):
     """However many processes a user's tabs are on: ten messages in a second are stored, the others get slow_down."""
     visitor, other = await sign_up(workers, 2)
@@ -99,6 +100,7 @@ async def test_the_limit_is_one_for_all_processes(workers, come):
 
 
 @check(gs7=10)
+@pytest.mark.proof
 async def test_a_worker_is_killed(workers, come):
     """One of four workers is killed: clients come back, and all that was acknowledged is kept, once and in order."""
     visitors = await sign_up(workers, 3)

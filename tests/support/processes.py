@@ -47,7 +47,8 @@ class Conductor:
         a_few_of_the_workbook = len(shares) <= 1 and all(share.step == WORKBOOK for share in shares) and not busy
         if session.config.option.collectonly or session.testsfailed or a_few_of_the_workbook:
             return None
-        preload(WITH_A_LOOP)
+        needs_browser = any(item.get_closest_marker("browser") for item in session.items)
+        preload(WITH_A_LOOP, *(["playwright.async_api"] if needs_browser else []))
         with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder, stem(folder, own_environment()):
             self.conduct_all(session, busy, shares)
         return True
