@@ -53,10 +53,11 @@ class Checker:
                 self.events.put(("news", json.loads(line)))
         self.events.put(("news", {"news": "end", "of": process.pid}))
 
-    def ask(self, copy, levels, tasks, is_proof=False):
+    def ask(self, copy, levels, tasks, is_proof=False, first=()):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
 
-        is_proof: no task waits for another, so that each is seen to fail by itself.
+        is_proof: no task waits for another, so that each is seen to fail by itself. first: names of checks that are
+        made before the others.
         """
         self.run += 1
         self.log.write_bytes(b"")
@@ -67,6 +68,7 @@ class Checker:
             "levels": levels,
             "tasks": tasks,
             "all": is_proof,
+            "first": [*first],
             "limit": self.limit,
             "log": str(self.log),
         }

@@ -21,7 +21,7 @@ from tests.support.server import own_environment
 from workbook.checker import LIMIT, Checker
 from workbook.lesson import material_of
 from workbook.speech import Refusal
-from workbook.steps import Step
+from workbook.steps import Step, steps_after
 from workbook.verdict import AGAIN, CORE, FAILED, NOT_CHECKED, REST, SLOW, WIRE
 
 # A mutant is late when it takes so much longer than the step as it is: a busy machine is no mistake.
@@ -31,6 +31,7 @@ PATIENT = 4  # so many times longer than for a learner a check may be silent
 PATIENCE = 600  # seconds for the step as it is
 # Servers would keep one waiting longer; nobody needs what they would still say.
 SECONDS_TO_END = 10
+HUNTERS = 10  # checks that are made first, because they have found mutants just before
 HUNG = "it ended Python, or hung"
 
 
@@ -121,6 +122,8 @@ class ProgramJudge(Judge):
     def __init__(self, root, step, folder, part):
         super().__init__(root, step, folder, part)
         self.tasks = [number or None for number in part.tasks or (*material_of(step).tasks, 0)]
+        # The checks that have found a mutant, the last one first: its neighbours die of the same.
+        self.hunters = []
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
 
@@ -130,7 +133,7 @@ class ProgramJudge(Judge):
         until: the check that is the last one, if it is one.
         """
         self.checker.limit = LIMIT * PATIENT
-        self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True)
+        self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True, first=self.hunters[:HUNTERS])
         late = ("news", {"news": "late", "run": self.checker.run})
         timer = threading.Timer(limit, self.checker.events.put, [late])
         timer.start()
@@ -153,13 +156,18 @@ class ProgramJudge(Judge):
                 if kind == "late":
                     return LATE
                 if kind == "result" and news["outcome"] == FAILED:
-                    return name_of(news["id"])
+                    return self.remember(name_of(news["id"]))
                 if kind == "result" and news["outcome"] == NOT_CHECKED:
                     return f"{name_of(news['id'])} could not be checked: {news['reason']}"
                 if kind == "result" and name_of(news["id"]) == until:
                     return None
                 is_done = is_done or kind == "done"
         return None if is_done else HUNG
+
+    def remember(self, check):
+        """Let `check` be among those that the next mutant meets first. Returns it."""
+        self.hunters = [check, *(other for other in self.hunters if other != check)]
+        return check
 
     def clean_up(self):
         """End what still runs, and remove what servers that were killed have left."""
@@ -181,7 +189,7 @@ class PageJudge(Judge):
     ways = (Way("browser"),)
 
     def __init__(self, root, step, folder, part):
-        super().__init__(root, step, folder, part)
+        super().__init__(root, with_the_same_scripts(root, step), folder, part)
         self.said = folder / "said"
         self.start()
 
@@ -265,6 +273,21 @@ KINDS = {".py": ProgramJudge, ".js": PageJudge}
 def name_of(check):
     """Return the name of a check, with its parameters, from its node id."""
     return check.rpartition("::")[2]
+
+
+def with_the_same_scripts(root, step):
+    """Return the step after `step` if its page has all scripts of `step` as they are, `step` itself otherwise.
+
+    In gs1 no server answers: much of its page's script comes to life in gs2.
+    """
+    after = next(iter(steps_after(root, step)), step)
+    scripts = [path.relative_to(step.folder) for path in step.folder.rglob("*.js")]
+    return after if all(is_same(step.folder / path, after.folder / path) for path in scripts) else step
+
+
+def is_same(one, other):
+    """Return whether there are two files with the same content."""
+    return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 @contextlib.contextmanager

@@ -40,5 +40,7 @@ def first_failure(session, items):
         reports = runtestprotocol(item, log=False, nextitem=session)
         if not all(report.passed for report in reports):
             print(*(report.longreprtext for report in reports if not report.passed), flush=True)
+            # The next mutant, a neighbour, meets it first.
+            items.insert(0, items.pop(items.index(item)))
             return item.name
     return None

@@ -157,12 +157,16 @@ class Teller:
                 continue
             if loads or (settings_are_there() and case.way is None and "application" not in item.fixturenames):
                 chosen.append(item)
-        # What is quick first: of what needs many clients, a timeline is long.
-        chosen.sort(key=lambda item: (self.levels[item.nodeid], bool(item.get_closest_marker("unhurried"))))
+        chosen.sort(key=self.order)
         self.session.items[:] = chosen
         self.tell(news="plan", checks=checks)
         if not chosen:
             self.tell(news="done")
+
+    def order(self, item):
+        # What is quick comes first: of what needs many clients, a timeline is long.
+        unhurried = item.get_closest_marker("unhurried") is not None
+        return (item.name not in self.request["first"], self.levels[item.nodeid], unhurried)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):

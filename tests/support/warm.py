@@ -6,8 +6,8 @@ no fork (on Windows) the process answers one request and ends. FOLDER is for wha
 about other steps find no checks, and it is warm sooner.
 
 A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers, null for what is of no task), "all"
-(no task waits for another), "limit" (seconds), "log" (file for what is printed past us)}. The news: see Teller, and
-{"run", "news": "end"} last.
+(no task waits for another), "first" (names of checks to begin with), "limit" (seconds), "log" (file for what is printed
+past us)}. The news: see Teller, and {"run", "news": "end"} last.
 """
 
 import contextlib

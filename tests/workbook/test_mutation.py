@@ -1,13 +1,15 @@
 """The mutation's own parts: which lines, which edits, what is listed, what is told. Its runs are `make mutate`."""
 
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.mutation import equivalents, report, scripts
 from tests.mutation.__main__ import evenly
+from tests.mutation.judging import with_the_same_scripts
 from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
+from tests.support.telling import CORE, WIRE, Teller
 from tests.workbook.conftest import ROOT
 from workbook.steps import Step, all_steps
 
@@ -160,3 +162,41 @@ def is_in(equivalent, step: Step):
     """Return whether the lines of a listed mutant stand in the step."""
     lines = (step.folder / equivalent.path).read_text(encoding="utf-8").split("\n")
     return (equivalent.text or equivalent.old) in "\n".join(line.strip() for line in lines if line.strip())
+
+
+def test_scripts_are_checked_where_they_come_to_life(tmp_path):
+    """With the next step, if all scripts are the same there."""
+
+    def step(name, **scripts):
+        folder = tmp_path / f"{name}_step"
+        (folder / "app").mkdir(parents=True)
+        (folder / "manage.py").touch()
+        for script, text in scripts.items():
+            (folder / "app" / f"{script}.js").write_text(text)
+        return Step(folder)
+
+    one, two, three = step("gs1", socket="a"), step("gs2", socket="a", counters="b"), step("gs3", socket="a")
+    assert with_the_same_scripts(tmp_path, one) == two
+    assert with_the_same_scripts(tmp_path, two) == two
+    assert with_the_same_scripts(tmp_path, three) == three
+
+
+def test_checks_that_are_named_come_first():
+    """Then those of a low level, then those that need no crowd."""
+
+    @dataclass
+    class Item:
+        name: str
+        marks: tuple = ()
+
+        @property
+        def nodeid(self):
+            return self.name
+
+        def get_closest_marker(self, name):
+            return name if name in self.marks else None
+
+    teller = Teller(None, {"step": "gs1", "project": ".", "first": ["d"]}, None, None)
+    teller.levels = {"a": CORE, "b": CORE, "c": WIRE, "d": WIRE}
+    items = [Item("c"), Item("a", ("unhurried",)), Item("d"), Item("b")]
+    assert [item.name for item in sorted(items, key=teller.order)] == ["d", "b", "a", "c"]
