@@ -1,6 +1,8 @@
 """From gs6 on: signing up, logging in and out through the pages, and what that means for open connections."""
 
 import asyncio
+import contextlib
+import threading
 
 import pytest
 
@@ -98,6 +100,41 @@ async def test_a_name_is_one_users(new_visitor):
         await visitor.get("/accounts/signup/")
         response = await visitor.post("/accounts/signup/", username=name, password1=PASSWORD, password2=PASSWORD)
         assert response.status == 200, f"{name!r} was given away twice"
+
+
+@check("process", **PAGES)
+async def test_a_name_is_given_once(new_visitor, room):
+    """The sign-up sent twice at once, by a double click or by two people: one user is made, and nothing fails."""
+    visitors = [new_visitor(), new_visitor()]
+    for visitor in visitors:
+        await visitor.get("/accounts/signup/")
+    fields = {"username": room, "password1": PASSWORD, "password2": PASSWORD}
+    with all_at_once(len(visitors)):
+        responses = await asyncio.gather(*(visitor.post("/accounts/signup/", **fields) for visitor in visitors))
+    statuses = sorted(response.status for response in responses)
+    said = "to one of the two there is to be a redirect, to the other the form again, but the answers were HTTP"
+    assert statuses == [200, 302], f"{said} {statuses[0]} and {statuses[1]}"
+    assert sorted([await is_logged_in(visitor, room) for visitor in visitors]) == [False, True]
+
+
+@contextlib.contextmanager
+def all_at_once(number):
+    """Let so many new users be saved in the same moment."""
+    from django.contrib.auth import get_user_model
+    from django.db.models.signals import pre_save
+
+    barrier = threading.Barrier(number, timeout=2)
+
+    def meet(**event):
+        # Who comes alone goes on alone.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait()
+
+    pre_save.connect(meet, get_user_model())
+    try:
+        yield
+    finally:
+        pre_save.disconnect(meet, get_user_model())
 
 
 @check("process", **PAGES)
