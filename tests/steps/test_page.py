@@ -20,6 +20,35 @@ GENERIC = {"gs7": {f"/ws/{via}/lobby/": KEPT for via in ("wsc", "awsc", "jwc", "
 # What does not depend on the consumer is checked with one.
 ONE_GENERIC = {"gs7": {"/ws/wsc/lobby/": KEPT}}
 ALL = {step: {"/ws/sc/": KEPT} for step in EVERY_STEP} | ASYNC_ONLY | ONE_GENERIC
+# What the page says that a close code means.
+MEANINGS = {
+    1000: "normal end",
+    1001: "going away",
+    1005: "without a code",
+    1006: "lost",
+    1009: "too big",
+    1011: "the server failed",
+    4321: "does not know",
+}
+OWN_MEANINGS = {
+    4000: ("bye", {"gs1", "gs2", "gs3"}),
+    4013: ("try again later", {"gs4", "gs5", "gs6", "gs7"}),
+    4401: ("not logged in", {"gs6", "gs7"}),
+    4403: ("private", {"gs6", "gs7"}),
+    4406: ("subprotocol", {"gs7"}),
+}
+# A socket that is open and at once closed, with window.code: some codes no server can send.
+CLOSED_AT_ONCE = """
+  window.WebSocket = class extends EventTarget {
+    constructor() {
+      super();
+      setTimeout(() => {
+        this.dispatchEvent(new Event("open"));
+        this.dispatchEvent(new CloseEvent("close", { code: window.code }));
+      });
+    }
+  };
+"""
 # What a counter of the experiment tells of itself.
 LANE = re.compile(r"socket (\d) first number after (\d+\.\d) s, last after (\d+\.\d) s")
 HTML = "<img src=x onerror=\"document.title='broken'\">"
@@ -155,6 +184,21 @@ async def test_the_close_code_is_explained(panel):
     await panel.connect()
     await panel.send("again")
     await panel.expect_last("received", "text", "Message from server: again")
+
+
+@check("wire", **ALL)
+async def test_each_close_code_has_its_meaning(new_page, server, case):
+    """The page says in words what the codes of the protocol and the step's own mean, and of others that it cannot."""
+    page = await new_page()
+    await page.add_init_script(CLOSED_AT_ONCE)
+    await page.goto(server.url("/", "http"))
+    panel = Panel(page, case.route)
+    own = {code: meaning for code, (meaning, steps) in OWN_MEANINGS.items() if case.step in steps}
+    for code, meaning in (MEANINGS | own).items():
+        await page.evaluate(f"window.code = {code}")
+        await panel.root.locator("button.connect").click()
+        await expect(panel.root.locator(".hint")).to_have_text(re.compile(f"^{code}: .*{meaning}"))
+        await panel.expect_last("event", "close", re.compile(f"^{code} · .*{meaning}"))
 
 
 @check("wire", **ANSWERING)
