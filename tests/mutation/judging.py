@@ -76,8 +76,8 @@ class Judge:
         """Make the copy in `folder`; what the checks leave behind goes into a folder there too."""
         self.root = root
         self.step = step
-        ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*", ".*")
-        self.copy = Step(shutil.copytree(step.folder, folder / step.folder.name, ignore=ignored))
+        self.copy = copied(step, folder)
+        self.copies = [self.copy]
         self.litter = folder / "litter"
         self.litter.mkdir()
         # PostgreSQL is another user, who has to get at its data.
@@ -100,12 +100,14 @@ class Judge:
 
     def found(self, mutant, way, limit, until=None):
         """Return what has found the mutant, at the first try; `until` as for first_failure."""
-        file = source_of(self.copy, mutant)
-        file.write_text(mutant.text, encoding="utf-8")
+        files = [source_of(copy, mutant) for copy in self.copies]
+        for file in files:
+            file.write_text(mutant.text, encoding="utf-8")
         try:
             return self.first_failure(way, limit, until)
         finally:
-            shutil.copyfile(source_of(self.step, mutant), file)
+            for file in files:
+                shutil.copyfile(source_of(self.step, mutant), file)
 
 
 class ProgramJudge(Judge):
@@ -184,19 +186,49 @@ class ProgramJudge(Judge):
 
 
 class PageJudge(Judge):
-    """Judges scripts: one server and one browser for all mutants, see pages.py; a script is read with each page."""
+    """Judges scripts, with the page of the step, and with the next one's if that has the same scripts.
+
+    In gs1 no server answers: much of its page's script comes to life in gs2.
+    """
 
     ways = (Way("browser"),)
 
     def __init__(self, root, step, folder, part):
-        super().__init__(root, with_the_same_scripts(root, step), folder, part)
-        self.said = folder / "said"
+        super().__init__(root, step, folder, part)
+        self.copies += [copied(after, folder) for after in with_the_same_scripts(root, step)]
+        self.pages = [Pages(root, copy, self.litter) for copy in self.copies]
+
+    def first_failure(self, way, limit=PATIENCE, until=None):
+        """Check the copies as they are. Returns what went wrong first, or None. `limit` in seconds. Raises Refusal.
+
+        until: the only check to make, if it is one.
+        """
+        for pages in self.pages:
+            if failed := pages.first_failure(limit, until):
+                return failed
+        return None
+
+    def end(self):
+        """End the processes."""
+        for pages in self.pages:
+            pages.end()
+
+
+class Pages:
+    """The checks of a copy's pages, with one server and one browser for all mutants; see pages.py."""
+
+    def __init__(self, root, copy, litter):
+        """Start a process that waits for questions; its temporary files go into the folder `litter`."""
+        self.root = root
+        self.copy = copy
+        self.litter = litter
+        self.said = litter.with_name(f"{copy.name}.said")
         self.start()
 
     def start(self):
-        """Start a process that waits for questions."""
+        """Start the process."""
         options = [
-            f"--step={self.step.name}",
+            f"--step={self.copy.name}",
             f"--project={self.copy.folder}",
             "-m",
             "browser",
@@ -232,12 +264,10 @@ class PageJudge(Judge):
             answers.put(json.loads(line))
         answers.put(None)
 
-    def first_failure(self, way, limit=PATIENCE, until=None):
-        """Check the copy as it is. Returns what went wrong first, or None. `limit` in seconds. Raises Refusal.
-
-        until: the only check to make, if it is one.
-        """
-        self.process.stdin.write(f"{until or ''}\n".encode())
+    def first_failure(self, limit, until):
+        """Return the check that fails first, LATE, or None; as PageJudge.first_failure."""
+        only = until if until not in (None, LATE) else ""
+        self.process.stdin.write(f"{only}\n".encode())
         self.process.stdin.flush()
         try:
             answer = self.answers.get(timeout=limit)
@@ -275,14 +305,17 @@ def name_of(check):
     return check.rpartition("::")[2]
 
 
-def with_the_same_scripts(root, step):
-    """Return the step after `step` if its page has all scripts of `step` as they are, `step` itself otherwise.
+def copied(step, folder):
+    """Return a copy of a step, in `folder`."""
+    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*", ".*")
+    return Step(shutil.copytree(step.folder, folder / step.folder.name, ignore=ignored))
 
-    In gs1 no server answers: much of its page's script comes to life in gs2.
-    """
-    after = next(iter(steps_after(root, step)), step)
+
+def with_the_same_scripts(root, step):
+    """Return the step after `step`, in a list, if its page has all scripts of `step` as they are; or an empty one."""
     scripts = [path.relative_to(step.folder) for path in step.folder.rglob("*.js")]
-    return after if all(is_same(step.folder / path, after.folder / path) for path in scripts) else step
+    after = steps_after(root, step)[:1]
+    return [each for each in after if all(is_same(step.folder / path, each.folder / path) for path in scripts)]
 
 
 def is_same(one, other):

@@ -37,7 +37,8 @@ def pytest_runtestloop(session):
     """Answer until stdin ends."""
     for line in sys.stdin:
         only = [item for item in session.items if item.name == line.strip()]
-        print(json.dumps({"failed": first_failure(session, only or session.items)}), file=ANSWERS, flush=True)
+        chosen = only if line.strip() else session.items
+        print(json.dumps({"failed": first_failure(session, chosen)}), file=ANSWERS, flush=True)
     # Only now the server and the browser may go.
     session._setupstate.teardown_exact(None)
     return True

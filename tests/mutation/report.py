@@ -45,8 +45,8 @@ Dead by the first check that failed: in process, on the wire, with services (Red
 a check starts for itself), or, for the pages' scripts, in the browser. *Late* are those of the dead that did not come
 to an end. *Open* are survivors that were not yet tried in every way: `make gs2 mutate ARGS=--alive` goes on with them.
 "20 of 100" mutants: a sample, evenly spread. A file that is missing here was not measured yet. Each is measured with
-the checks of the step that brings it; the pages' scripts with those of the next step, if they are the same there: in
-gs1 nothing answers, and half of its page's script comes to life in gs2.
+the checks of the step that brings it; the pages' scripts also with those of the next step, if they are the same there:
+in gs1 nothing answers, and half of its page's script comes to life in gs2.
 """
 TABLE = """\
 | Step | File | Mutants | in process | on the wire | with services | in the browser | late | alive | open | equivalent |

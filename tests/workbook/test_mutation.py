@@ -165,7 +165,7 @@ def is_in(equivalent, step: Step):
 
 
 def test_scripts_are_checked_where_they_come_to_life(tmp_path):
-    """With the next step, if all scripts are the same there."""
+    """With the next step too, if all scripts are the same there."""
 
     def step(name, **scripts):
         folder = tmp_path / f"{name}_step"
@@ -176,9 +176,9 @@ def test_scripts_are_checked_where_they_come_to_life(tmp_path):
         return Step(folder)
 
     one, two, three = step("gs1", socket="a"), step("gs2", socket="a", counters="b"), step("gs3", socket="a")
-    assert with_the_same_scripts(tmp_path, one) == two
-    assert with_the_same_scripts(tmp_path, two) == two
-    assert with_the_same_scripts(tmp_path, three) == three
+    assert with_the_same_scripts(tmp_path, one) == [two]
+    assert with_the_same_scripts(tmp_path, two) == []
+    assert with_the_same_scripts(tmp_path, three) == []
 
 
 def test_checks_that_are_named_come_first():
