@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+import pytest_asyncio
 
 from tests.steps.conftest import COUNT_INTERVAL
 from tests.support.browser import expect
@@ -37,18 +38,28 @@ OWN_MEANINGS = {
     4403: ("private", {"gs6", "gs7"}),
     4406: ("subprotocol", {"gs7"}),
 }
-# A socket that is open and at once closed, with window.code: some codes no server can send.
-CLOSED_AT_ONCE = """
+# A socket that opens; what else happens to it the check says, through window.happens.
+PUPPET = """
   window.WebSocket = class extends EventTarget {
     constructor() {
       super();
-      setTimeout(() => {
-        this.dispatchEvent(new Event("open"));
-        this.dispatchEvent(new CloseEvent("close", { code: window.code }));
-      });
+      window.happens = (event) => this.dispatchEvent(event);
+      setTimeout(happens, 0, new Event("open"));
     }
   };
 """
+# What comes, as JavaScript, and how the page shows it: whole as long as it is short.
+SHOWN = {
+    "''": "(empty)",
+    "'x'.repeat(300)": "x" * 300,
+    "'😀'.repeat(1001)": "😀" * 300 + "… (1,001 characters)",
+    "new ArrayBuffer(0)": "(empty)",
+    "new Uint8Array([7]).buffer": "07 · 1 byte",
+    "new Uint8Array([1, 10, 255]).buffer": "01 0a ff · 3 bytes",
+    "new Uint8Array(48).buffer": " ".join(["00"] * 48) + " · 48 bytes",
+    "new Uint8Array(2000).buffer": " ".join(["00"] * 48) + " … · 2,000 bytes",
+}
+KEPT_IN_THE_LOG = 200
 # What a counter of the experiment tells of itself.
 LANE = re.compile(r"socket (\d) first number after (\d+\.\d) s, last after (\d+\.\d) s")
 HTML = "<img src=x onerror=\"document.title='broken'\">"
@@ -127,6 +138,15 @@ def panel(page, case):
     return Panel(page, case.route)
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def puppet(new_page, server, case):
+    """The panel of a page that talks to no server: its socket does what the check says."""
+    page = await new_page()
+    await page.add_init_script(PUPPET)
+    await page.goto(server.url("/", "http"))
+    return Panel(page, case.route)
+
+
 @check("wire", gs1={"/ws/sc/": KEPT})
 async def test_the_page_shows_the_wait(page, panel):
     """The page says that the server has got websocket.connect and nobody answered, and what happens then."""
@@ -187,18 +207,37 @@ async def test_the_close_code_is_explained(panel):
 
 
 @check("wire", **ALL)
-async def test_each_close_code_has_its_meaning(new_page, server, case):
+async def test_each_close_code_has_its_meaning(puppet, case):
     """The page says in words what the codes of the protocol and the step's own mean, and of others that it cannot."""
-    page = await new_page()
-    await page.add_init_script(CLOSED_AT_ONCE)
-    await page.goto(server.url("/", "http"))
-    panel = Panel(page, case.route)
     own = {code: meaning for code, (meaning, steps) in OWN_MEANINGS.items() if case.step in steps}
     for code, meaning in (MEANINGS | own).items():
-        await page.evaluate(f"window.code = {code}")
-        await panel.root.locator("button.connect").click()
-        await expect(panel.root.locator(".hint")).to_have_text(re.compile(f"^{code}: .*{meaning}"))
-        await panel.expect_last("event", "close", re.compile(f"^{code} · .*{meaning}"))
+        await puppet.connect()
+        # Some of them no server can send: they say that there was no close frame, or none with a code.
+        await puppet.root.page.evaluate(f'happens(new CloseEvent("close", {{ code: {code} }}))')
+        await expect(puppet.root.locator(".hint")).to_have_text(re.compile(f"^{code}: .*{meaning}"))
+        await puppet.expect_last("event", "close", re.compile(f"^{code} · .*{meaning}"))
+
+
+@check("wire", **ALL)
+async def test_what_comes_can_be_read(puppet):
+    """The log shows text as text and bytes as numbers, of long ones the beginning and how long they are."""
+    await puppet.connect()
+    for data, shown in SHOWN.items():
+        await puppet.root.page.evaluate(f'happens(new MessageEvent("message", {{ data: {data} }}))')
+        is_text = data.startswith("'")
+        await puppet.expect_last("received", "text" if is_text else "binary", shown)
+        await expect(puppet.frames.last).to_contain_text(f"← received {'text' if is_text else 'bytes'}")
+
+
+@check("wire", **ALL)
+async def test_the_log_is_not_endless(puppet):
+    """The log keeps the last 200 lines: a tab that is left open for a day does not grow."""
+    await puppet.connect()
+    each = 'happens(new MessageEvent("message", { data: `${number}` }))'
+    await puppet.root.page.evaluate(f"for (let number = 0; number <= {KEPT_IN_THE_LOG}; number++) {each}")
+    await puppet.expect_last("received", "text", str(KEPT_IN_THE_LOG))
+    await expect(puppet.frames).to_have_count(KEPT_IN_THE_LOG)
+    await expect(puppet.frames.first.locator(".payload")).to_have_text("1")
 
 
 @check("wire", **ANSWERING)
