@@ -8,7 +8,7 @@ A test waits about as much as it computes, so there are two children more at onc
 shares come first.
 
 With all cores busy a test may miss a bound of time for no fault of the step. So a few that fail are run again when all
-others are done, alone, and that result counts; the summary names those that passed only then, and why they had failed.
+others are done, alone, and that result counts; the summary names those that passed only then, and how they had failed.
 With -x, or when many fail, the first result counts.
 """
 
@@ -90,6 +90,9 @@ class Conductor:
         for item in only_alone:
             for report in filter(is_unsettled, self.failed_at_first[item]):
                 terminalreporter.line(f"{item.nodeid} ({report.when}): {in_a_line(report)}")
+                if report.failed:
+                    # It may not come again for weeks.
+                    terminalreporter.line(report.longreprtext)
 
 
 def in_a_line(report):

@@ -177,6 +177,7 @@ def test_what_fails_beside_others_may_pass_alone_and_is_named(suite):
     assert [word for word, *_ in suite.ran()].count("gs2") == 2
     told = result.stdout.partition("passed only when run alone")[2]
     assert "test_first[gs2] (call): AssertionError: this step was told to fail once" in told
+    assert re.search("^E +AssertionError: this step was told to fail once", told, re.MULTILINE)
     assert "test_second[gs2] (setup): task 1 comes first: Accept the handshake" in told
 
 
