@@ -4,7 +4,6 @@ So one server and one browser do for all mutants of a page's script. A line may 
 a line of JSON, {"failed": name}, with null when all have passed. What is printed besides goes to stderr.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -13,23 +12,12 @@ import sys
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests.support.browser import USUAL, Windows
 from tests.support.verdicts import FAILED_TASKS
 
 ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
 # What a shell starts in the background ignores Ctrl-C, and hands that on to the servers that the checks stop so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextlib.asynccontextmanager
-async def open_new(windows, **options):
-    """Open a window that was never used: one that was would take the last mutant's script out of its cache."""
-    async with await windows.browser.new_context(**USUAL | options) as window:
-        yield window
-
-
-Windows.open = open_new
 
 
 @pytest.hookimpl(tryfirst=True)

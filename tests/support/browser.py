@@ -91,6 +91,7 @@ class Windows:
             await page.close()
         devtools = await window.new_cdp_session(empty)
         await devtools.send("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+        await devtools.send("Network.clearBrowserCache")
         await devtools.detach()
 
 
