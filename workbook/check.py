@@ -44,9 +44,9 @@ def judge(root, step, copy, is_quick=False, is_whole=False):
 
 def now(verdict):
     """Return in words how far the check of a copy is."""
-    if not verdict.running:
+    if not verdict.under_way:
         return "loading your project"
-    number = verdict.checks[verdict.running]["task"]
+    number = verdict.under_way[0]["task"]
     what = f"task {number}" if number else "all else that it promises"
     return f"{len(verdict.results)} of {len(verdict.asked_for())} checks · {what}"
 

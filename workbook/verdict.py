@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# As in tests/support/telling.py.
+# As in tests/support/plan.py.
 CORE, REST, WIRE, SLOW, AGAIN = range(5)
 
 PASSED, SO_FAR, FAILED, NOT_CHECKED, OPEN = "passed", "passed so far", "failed", "not checked", "open"
@@ -39,8 +39,10 @@ class Verdict:
     results: dict = field(default_factory=dict)
     checks: dict = field(default_factory=dict)
     loading: str = ""
-    running: str = ""
-    is_done: bool = False
+    # Of each part that is not done yet: {"id", "order"} of the check that it makes; None while it loads the project.
+    running: dict = field(default_factory=dict)
+    # Of each task that failed in this round: the order of the check whose failure is told.
+    orders: dict = field(default_factory=dict)
     is_cut_short: bool = False
 
     def hear(self, news, printed=lambda: ""):
@@ -48,33 +50,38 @@ class Verdict:
         kind = news["news"]
         if kind == "plan":
             self.checks |= {check["id"]: check for check in news["checks"]}
-            self.running, self.is_done = "", False
+            self.running = dict.fromkeys(range(news["parts"]))
+            self.orders = {}
         elif kind == "loading":
-            self.loading, self.is_done = news["what"], False
+            self.loading = news["what"]
         elif kind == "broken":
             self.broken = {"what": news["error"], "place": news["place"]}
         elif kind == "begun":
-            self.running = news["id"]
+            self.running[news["part"]] = {"id": news["id"], "order": news["order"]}
         elif kind == "result":
             self.take(news)
         elif kind == "done":
-            self.is_done = True
-        elif kind == "end" and not self.is_done:
-            self.take_sudden_end(printed())
+            self.running.pop(news["part"])
+        elif kind == "end":
+            for check in self.running.values():
+                self.take_sudden_end(check, printed())
+            self.running = {}
 
     def take(self, news):
         """Take the result of one check in."""
         if news["reason"] == "its task has failed already":
             return
         self.results[news["id"]] = news
-        if news["outcome"] == FAILED:
-            self.failures.setdefault(news["task"], news["failure"])
+        task, order = news["task"], news["order"]
+        # Parts overtake each other, but the failure that is told is that of the task's first check that fails.
+        if news["outcome"] == FAILED and (task not in self.failures or order < self.orders.get(task, 0)):
+            self.failures[task], self.orders[task] = news["failure"], order
 
-    def take_sudden_end(self, printed):
-        """Take in that the process has ended before it was done: it hung, or the learner's code has ended it."""
+    def take_sudden_end(self, check, printed):
+        """Take in that a process has ended in this check: it hung, or the learner's code has ended it."""
         place = place_in(printed, self.project)
         hung = "Timeout (" in printed
-        if not self.running:
+        if check is None:
             what = (
                 f"{self.loading} was still being loaded after some seconds"
                 if hung
@@ -84,7 +91,6 @@ class Verdict:
             return
         self.is_cut_short = True
         what = "it was still busy after some seconds" if hung else f"Python ended: {last_line(printed)}"
-        task = self.checks[self.running]["task"]
         failure = {
             "promise": "Every handler comes to its end.",
             "what": what,
@@ -92,10 +98,23 @@ class Verdict:
             "timeline": [],
             "evidence": None,
         }
-        self.take({"id": self.running, "task": task, "outcome": FAILED, "reason": "", "failure": failure})
+        task = self.checks[check["id"]]["task"]
+        self.take({**check, "task": task, "outcome": FAILED, "reason": "", "failure": failure})
+
+    @property
+    def under_way(self):
+        """Return the checks that are being made just now."""
+        return [self.checks[check["id"]] for check in self.running.values() if check]
+
+    @property
+    def failed_checks(self):
+        """Return the names of the checks that failed, without the files that they are in."""
+        return [name.partition("::")[2] for name, news in self.results.items() if news["outcome"] == FAILED]
 
     def of(self, number):
         """Return the Result of a task."""
+        if number and (earlier := self.waits_for(number)):
+            return Result(NOT_CHECKED, f"first task {earlier}")
         told = [news for news in self.results.values() if news["task"] == number]
         outcomes = {news["outcome"] for news in told}
         if FAILED in outcomes:
@@ -103,8 +122,6 @@ class Verdict:
         if NOT_CHECKED in outcomes:
             reasons = [news["reason"] for news in told if news["outcome"] == NOT_CHECKED]
             return Result(NOT_CHECKED, AFTER.sub(r"first task \1", reasons[0]))
-        if number and (earlier := self.waits_for(number)):
-            return Result(NOT_CHECKED, f"first task {earlier}")
         known = [check for check in self.asked_for() if check["task"] == number]
         if known and len(told) >= len(known):
             return Result(PASSED)

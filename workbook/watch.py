@@ -37,6 +37,7 @@ class Watch:
         self.step = step
         self.copy = copy
         self.checker = checker
+        self.verdict = None
 
     def run(self):
         """Check, and check again, until somebody wants to stop. Raises Refusal if the checks themselves fail."""
@@ -63,6 +64,8 @@ class Watch:
         """Begin to check the copy as it is now."""
         if not self.copy.folder.is_dir():
             raise Refusal(f"{shown(self.root, self.copy.folder)} is gone, so there is nothing to watch.", 1)
+        # What she is working on comes first: she does not wait for all that has been right before.
+        self.first = self.verdict.failed_checks if self.verdict else ()
         self.verdict = Verdict(material_of(self.step).tasks, self.copy.folder)
         self.rounds = self.verdict.rounds()
         self.drawn = None
@@ -72,7 +75,7 @@ class Watch:
         """Ask for the next round of checks. Returns whether there is one."""
         question = next(self.rounds, None)
         if question:
-            self.checker.ask(self.copy, *question)
+            self.checker.ask(self.copy, *question, first=self.first)
         return bool(question)
 
     def hear(self, news):

@@ -6,7 +6,7 @@ comes in the order in which a learner is told of it.
 
 import os
 
-from tests.support.telling import CORE, REST, level_of
+from tests.support.plan import CORE, REST, level_of
 from tests.tasks import case_of
 
 

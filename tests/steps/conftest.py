@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from channels.layers import channel_layers, get_channel_layer
 
+from tests.support import migrated
 from tests.support.browser import Windows, find_chromium, open_browser, watch
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
@@ -317,18 +318,25 @@ def server(request, case, timeline):
 
 
 @pytest.fixture(scope="session")
-def database(django_db_blocker, tmp_path_factory):
+def database(django_db_blocker, project, tmp_path_factory):
     """The database of the checks in process. It is not emptied: each check has rooms of its own."""
     from asgiref.sync import sync_to_async
     from django.db import connection, connections
     from django.test.utils import setup_databases, teardown_databases
 
-    if connection.vendor == "sqlite":
-        # A file, as the learner has it, and no patience with locks.
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
-        connection.settings_dict.setdefault("OPTIONS", {})["timeout"] = LOCK_TIMEOUT
+    file, names = tmp_path_factory.mktemp("database") / "test.sqlite3", []
     with django_db_blocker.unblock():
-        names = setup_databases(verbosity=0, interactive=False, serialized_aliases=())
+        if connection.vendor == "sqlite":
+            # A file, as the learner has it, and no patience with locks.
+            connection.settings_dict.setdefault("OPTIONS", {})["timeout"] = LOCK_TIMEOUT
+            connection.settings_dict["TEST"]["NAME"] = str(file)
+        if connection.vendor == "sqlite" and migrated.copy_to(project, file):
+            connection.settings_dict["NAME"] = str(file)
+        else:
+            names = setup_databases(verbosity=0, interactive=False, serialized_aliases=())
+            if connection.vendor == "sqlite":
+                connection.close()
+                migrated.keep(project, file)
         yield
         # In the thread of the sync consumers, where they were opened.
         asyncio.run(sync_to_async(connections.close_all)())

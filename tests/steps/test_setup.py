@@ -58,6 +58,7 @@ async def test_http_is_still_answered(application):
 
 
 @check(**every_step(2))
+@pytest.mark.unhurried
 def test_asgi_loads_the_apps_first(asgi_import):
     """asgi.py calls get_asgi_application() before it imports anything that may lead to a model."""
     output, errors = asgi_import.communicate(timeout=20)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.children import OPTION, Child, Reporter
+from tests.support.migrated import keeping_in
 from tests.support.preloaded import WITH_A_LOOP, preload
 from tests.support.server import own_environment
 from tests.support.shares import WORKBOOK, Share, divided, grouped, in_shares, step_of
@@ -49,7 +50,12 @@ class Conductor:
             return None
         needs_browser = any(item.get_closest_marker("browser") for item in session.items)
         preload(WITH_A_LOOP, *(["playwright.async_api"] if needs_browser else []))
-        with tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder, stem(folder, own_environment()):
+        with (
+            tempfile.TemporaryDirectory(prefix="channels-workbook-") as folder,
+            tempfile.TemporaryDirectory(prefix="channels-workbook-") as kept,
+            stem(folder, own_environment()),
+            keeping_in(kept),
+        ):
             self.conduct_all(session, busy, shares)
         return True
 

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from tests.support import migrated
 from tests.support.stem import ADDRESS, python, run_python
 from tests.support.waiting import wait_for, wait_until
 
@@ -57,7 +58,7 @@ def free_port():
 def own_environment(**more):
     """Return this process's environment without what pytest or a shell may have set for a Django project."""
     settings = ("SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "REDIS_URL", "DATABASE_URL", "PORT", "HOST")
-    ours = (ADDRESS, "DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
+    ours = (ADDRESS, migrated.FOLDER, "DJANGO_SETTINGS_MODULE", "PYTHONPATH", *settings)
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     return environment | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", **more}
 
@@ -93,8 +94,12 @@ class SqliteDatabase:
     originals: ClassVar = {}  # by project: the Database that is copied, and its file
 
     def __init__(self, project, folder):
+        self.project = project
         self.url = sqlite_url(folder)
         self.file = folder / SQLITE_FILE
+        self.original = None
+        if migrated.copy_to(project, self.file):
+            return
         if project not in self.originals:
             original = folder / "original"
             original.mkdir()
@@ -102,11 +107,14 @@ class SqliteDatabase:
         self.original, self.original_file = self.originals[project]
 
     def end(self):
-        self.original.end()
+        if self.original:
+            self.original.end()
 
     def wait(self):
-        self.original.wait()
+        if self.original:
+            self.original.wait()
         if not self.file.exists():
+            migrated.keep(self.project, self.original_file)
             shutil.copyfile(self.original_file, self.file)
 
 

@@ -1,9 +1,10 @@
 """A Python that has imported what every server imports, and forks into one that runs what it is asked for.
 
-`python -m tests.support.stem ADDRESS` listens on the Unix socket ADDRESS until its stdin ends. The suite starts one for
-all its processes and leaves ADDRESS in their environment, where `python` finds it. What is forked has loaded no project
-and no settings. (The forkserver of multiprocessing serves one process alone, and imports that one's `__main__` into
-each child.) Where there is no stem, `python` starts a Python as everybody does.
+`python -m tests.support.stem SOCKET` listens on the Unix socket of that number until its stdin ends. The suite starts
+one for all its processes and leaves its address in their environment, where `python` finds it. What is forked has
+loaded no project and no settings, and ends with the process that has asked for it. (The forkserver of multiprocessing
+serves one process alone, and imports that one's `__main__` into each child.) Where there is no stem, `python` starts a
+Python as everybody does.
 """
 
 import contextlib
@@ -19,9 +20,11 @@ import tempfile
 import threading
 import warnings
 import weakref
+from pathlib import Path
 
 from tests.support.preloaded import preload
 
+ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "WORKBOOK_STEM"
 CAN_FORK = sys.platform == "linux"
 
@@ -123,34 +126,34 @@ class WarmProcess:
 
 @contextlib.contextmanager
 def stem(folder, environment):
-    """Have a stem for this process and those that it starts meanwhile; its socket is in `folder`."""
+    """Have a stem for this process and those that it starts meanwhile; its address is in `folder`."""
     if not CAN_FORK:
         yield
         return
     address = os.path.join(folder, "stem")
-    command = [sys.executable, "-m", __name__, address]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        # Who comes before it is warm waits until it is.
+        listener.listen(128)
+        number = listener.fileno()
+        command = [sys.executable, "-m", __name__, str(number)]
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, pass_fds=[number])
     # Not `with`: after Ctrl-C it would not wait for the end.
     try:
-        process.stdout.readline()
         os.environ[ADDRESS] = address
         yield
     finally:
         os.environ.pop(ADDRESS, None)
         process.stdin.close()
-        process.stdout.close()
         process.wait()
 
 
-def main(address):
+def main(number):
     """Listen until stdin ends; fork for each request."""
     # Ctrl-C is for who asks. Nobody waits for the processes that wait for the servers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(128)
-        print("listening", flush=True)
+    with socket.socket(fileno=int(number)) as listener:
         with warnings.catch_warnings(action="ignore"):
             preload(*OF_SERVERS)
         # Each server has to have one of its own.
@@ -178,9 +181,14 @@ def attend(connection):
         connection.close()
         become(json.loads(request), files)
         return
-    connection.sendall(b"%d\n" % pid)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    # From here on only who has asked has the other end, and says nothing more: what comes is the end of that process.
+    has_ended = os.pidfd_open(pid)
     with contextlib.suppress(BrokenPipeError):
+        connection.sendall(b"%d\n" % pid)
+    if connection in select.select([connection, has_ended], [], [])[0]:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(b"%d\n" % status)
 
 

@@ -1,15 +1,15 @@
-"""Inside the process that checks a learner's copy: loads her project, chooses the checks, tells what comes of them.
+"""Inside a process that checks a learner's copy, or a part of it: loads her project, tells what comes of the checks.
 
-Its news, each a dict: {"news": "broken", "error", "place"} when the project does not load; {"news": "plan", "checks":
-[{"id", "task", "level"}]}; for each check {"news": "begun", "id"} and {"news": "result", "id", "task", "level",
-"outcome", "reason", "failure"}; and "done" last.
+Its news, each a dict: {"news": "loading", "part", "what"}; {"news": "broken", "part", "error", "place"} when the
+project does not load; for each check {"news": "begun", "part", "id", "order"} and {"news": "result", "part", "id",
+"task", "level", "order", "outcome", "reason", "failure"}; and {"news": "done", "part"} last.
 """
 
+import contextlib
 import faulthandler
 import importlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -19,14 +19,15 @@ import pytest
 
 from tests.support import client, verdicts
 from tests.support.frames import frames_of, place
+from tests.support.plan import AGAIN, CORE, REST, SLOW, WIRE, WITH_PROGRAMS
 from tests.support.printing import Printed
 from tests.support.project import PROJECT
-from tests.tasks import KEPT, case_of
+from tests.tasks import case_of
 
-# The levels, in the order in which they are run. Each check of every task comes once before any comes with other data.
-# What an earlier step has promised, and only a server can show, is checked AGAIN.
-CORE, REST, WIRE, SLOW, AGAIN = range(5)
-WITH_PROGRAMS = {SLOW, AGAIN}
+try:
+    import fcntl
+except ImportError:  # On Windows there is one part only.
+    fcntl = None
 
 # Seconds that an answer may take; daphne tells of an exception up to a second late. In process it is short, because
 # only a handler that is still busy is waited for at all (see idle.py).
@@ -36,77 +37,48 @@ BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
 NOTHING_KNOWN = {"exceptions": []}
 
-# Fixtures that start programs, or wait long; a check that calls manage() starts one too.
-SLOW_FIXTURES = {
-    "alone",
-    "browser",
-    "idle_socket",
-    "migration",
-    "postgres",
-    "redis_program",
-    "redis_server",
-    "serve",
-    "servers",
-}
-WIRE_FIXTURES = {"asgi_import", "server", "start_recorded"}
-SLOW_WAYS = {"redis", "postgres"}
-
-
-def level_of(item, seen):
-    """Return the level of a collected check; seen is the set of (check, route) that were there before it."""
-    case = case_of(item)
-    level = level_by_need(item, case, seen)
-    takes_its_time = level == SLOW or case.way == "wire"
-    return AGAIN if takes_its_time and case.number is KEPT and case.is_again else level
-
-
-def level_by_need(item, case, seen):
-    """Return the level of a check as if no earlier step had it."""
-    fixtures = set(item.fixturenames)
-    if case.way in SLOW_WAYS or fixtures & SLOW_FIXTURES or item.get_closest_marker("patient"):
-        return SLOW
-    if case.way == "wire" or fixtures & WIRE_FIXTURES or "manage" in item.function.__code__.co_names:
-        return WIRE
-    if case.number is None or item.get_closest_marker("unhurried") or (item.originalname, case.route) in seen:
-        return REST
-    seen.add((item.originalname, case.route))
-    return CORE
-
 
 class OutOfTime(BaseException):
     """Raised in the middle of code that does not let go of the event loop; no `except Exception` there keeps it."""
 
 
 class Teller:
-    """The plugin of a child. `prepare` first; the rest are pytest's hooks."""
+    """The plugin of a child. `prepare` first; the rest are pytest's hooks.
 
-    def __init__(self, session, request, news, log):
+    `part` is its number, `share` its part of what is asked for, a list of plan.Chosen; in the folder `marks` the parts
+    of one request tell each other what has failed.
+    """
+
+    def __init__(self, session, request, news, log, part, share, marks):
         self.session = session
         self.request = request
         self.file = news
         self.log = log
+        self.part = part
+        self.share = {each.item.nodeid: each for each in share}
+        self.marks = marks
         self.step = request["step"]
         self.project = Path(request["project"])
-        self.failed = set()
-        self.levels = {}
 
     def tell(self, **news):
-        print(json.dumps({"run": self.request["run"], **news}, default=repr), file=self.file, flush=True)
+        line = json.dumps({"run": self.request["run"], "part": self.part, **news}, default=repr)
+        with one_at_a_time(self.log):
+            print(line, file=self.file, flush=True)
 
     def prepare(self):
-        """Load the project and choose the checks."""
-        # Two saves in one second, of one length: Python would take the older one's compiled file.
-        for folder in self.project.rglob("__pycache__"):
-            shutil.rmtree(folder, ignore_errors=True)
+        """Load the project, and leave in the session what is to be checked of it."""
         config = self.session.config
         config.option.step = self.step
         config.stash[PROJECT] = self.project
+        # For a proof no task waits for another.
+        config.stash[verdicts.FAILED_TASKS] = verdicts.FailedTasks(None if self.request["all"] else self.marks)
         self.printed = Printed()
         sys.stdout = sys.stderr = self.printed
         self.watch_out()
         loads = self.load()
-        self.choose(loads)
-        return None
+        self.session.items[:] = [each.item for each in self.share.values() if loads or needs_only_settings(each.item)]
+        if not self.session.items:
+            self.tell(news="done")
 
     def watch_out(self):
         """From now on there is so much time until the next call: then it ends, and the log says where it was."""
@@ -140,50 +112,29 @@ class Teller:
         if not (self.project / path).is_file():
             raise FileNotFoundError(f"{path} is missing: it is looked for by this name")
 
-    def choose(self, loads):
-        """Leave in the session what the request asks for, lowest level first, else in the order of the lesson.
-
-        If the project does not load, only those are left that need no more of it than its settings.
-        """
-        seen = set()
-        checks, chosen = [], []
-        for item in self.session.items:
-            case = case_of(item)
-            if case.step != self.step:
-                continue
-            level = self.levels[item.nodeid] = level_of(item, seen)
-            checks.append({"id": item.nodeid, "task": case.number, "level": level})
-            if level not in self.request["levels"] or case.number not in self.request["tasks"]:
-                continue
-            if loads or (settings_are_there() and case.way is None and "application" not in item.fixturenames):
-                chosen.append(item)
-        chosen.sort(key=self.order)
-        self.session.items[:] = chosen
-        self.tell(news="plan", checks=checks)
-        if not chosen:
-            self.tell(news="done")
-
-    def order(self, item):
-        # What is quick comes first: of what needs many clients, a timeline is long.
-        unhurried = item.get_closest_marker("unhurried") is not None
-        return (item.name not in self.request["first"], self.levels[item.nodeid], unhurried)
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item):
-        task = case_of(item).number
-        if task is not None and task in self.failed:
+        each = self.share[item.nodeid]
+        if self.has_failed_before(each):
             pytest.skip("its task has failed already")
-        client.PATIENCE = PATIENCE[self.levels[item.nodeid]]
+        client.PATIENCE = PATIENCE[each.level]
+
+    def has_failed_before(self, each):
+        """Return whether, of the checks of the same task that come before this one, one has failed in any part."""
+        marks = self.marks.glob(f"{case_of(each.item).number}.*")
+        # Not those that come after: which failure is told must not depend on who was quicker.
+        return case_of(each.item).number is not None and any(int(mark.suffix[1:]) < each.order for mark in marks)
 
     def pytest_runtest_logstart(self, nodeid):
+        each = self.share[nodeid]
         self.began = time.perf_counter()
         self.printed.begin()
         self.busy_at = None
-        if self.levels[nodeid] < WIRE and hasattr(signal, "setitimer"):
+        if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
             signal.signal(signal.SIGALRM, self.interrupt)
             signal.setitimer(signal.ITIMER_REAL, self.request["limit"] - BEFORE_THE_END)
-        self.tell(news="begun", id=nodeid)
+        self.tell(news="begun", id=nodeid, order=each.order)
         self.watch_out()
 
     def interrupt(self, number, frame):
@@ -197,7 +148,7 @@ class Teller:
     def pytest_runtest_makereport(self, item, call):
         report = yield
         if report.failed:
-            self.failed.add(case_of(item).number)
+            (self.marks / f"{case_of(item).number}.{self.share[item.nodeid].order}").touch()
             # Nobody has to wait for what is known to hang.
             client.PATIENCE = AFTER_A_FAILURE
         if self.request["all"]:
@@ -213,7 +164,8 @@ class Teller:
             news="result",
             id=item.nodeid,
             task=case_of(item).number,
-            level=self.levels[item.nodeid],
+            level=self.share[item.nodeid].level,
+            order=self.share[item.nodeid].order,
             outcome=outcome,
             reason=report.longrepr[2].removeprefix("Skipped: ") if report.skipped else "",
             failure=self.failure(item, call, report) if report.failed else None,
@@ -244,10 +196,24 @@ class Teller:
                 os._exit(0)
 
 
-def settings_are_there():
+@contextlib.contextmanager
+def one_at_a_time(file):
+    """Wait for the other parts, which have this file open too: a long line of theirs must not be torn by ours."""
+    if fcntl is None:
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def needs_only_settings(item):
+    """Return whether a check can be made of a project whose asgi.py does not load: only if its settings do."""
     from django.apps import apps
 
-    return apps.ready
+    return apps.ready and case_of(item).way is None and "application" not in item.fixturenames
 
 
 def what_happened(error, entries, evidence):

@@ -81,5 +81,10 @@ class Verdicts:
         reports = terminalreporter.stats.get("not checked", [])
         if reports:
             terminalreporter.section("could not be checked")
+        alike = {}
         for report in reports:
-            terminalreporter.line(f"– {report.nodeid}: {report.longrepr[2].removeprefix('Skipped: ')}")
+            alike.setdefault(report.longrepr[2].removeprefix("Skipped: "), []).append(report.nodeid)
+        for reason, names in alike.items():
+            # One thing that is missing can keep a hundred checks from being made: -v names them all.
+            is_long = len(names) > 1 and terminalreporter.verbosity <= 0
+            terminalreporter.line(f"– {f'{len(names)} checks' if is_long else ', '.join(names)}: {reason}")

@@ -1,26 +1,33 @@
 """The process that checks a learner's copy: warm, because all that is not hers is imported and collected before.
 
 `python -m tests.support.warm FOLDER [STEP]` reads requests from stdin and writes news to stdout, a line of JSON each.
-Every request is answered by a fork, which alone loads her project; a new request ends the one before. Where there is
-no fork (on Windows) the process answers one request and ends. FOLDER is for what the checks write; with STEP, requests
-about other steps find no checks, and it is warm sooner.
+Every request is answered by forks, each with a part of the checks, which alone load her project; a new request ends
+the one before. Where there is no fork (on Windows) the process answers one request and ends. FOLDER is for what the
+checks write; with STEP, requests about other steps find no checks, and it is warm sooner.
 
 A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers, null for what is of no task), "all"
 (no task waits for another), "first" (names of checks to begin with), "limit" (seconds), "log" (file for what is printed
-past us)}. The news: see Teller, and {"run", "news": "end"} last.
+past us)}. The news: {"run", "news": "plan", "checks": [{"id", "task", "level"}], "parts" (how many there are)} first,
+then those of each Teller, and {"run", "news": "end"} last.
 """
 
 import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.support.migrated import keeping_in
+from tests.support.plan import choose, dealt
 from tests.support.preloaded import WITH_A_LOOP, preload
+from tests.support.server import own_environment
+from tests.support.stem import stem
 
 PLUGINS = ("pytest_asyncio.plugin", "pytest_django.plugin", "pytest_timeout")
 
@@ -32,14 +39,20 @@ WARNINGS = (
     "ignore::pytest.PytestAssertRewriteWarning",
 )
 
+CAN_FORK = hasattr(os, "fork")
+# A check waits about as long as it computes.
+MOST_PARTS = min(4, (os.cpu_count() or 1) + 1)
+
 
 class Kennel:
-    """A pytest plugin: when all checks of all steps are collected, it waits for requests; each child runs its part."""
+    """A pytest plugin: when all checks of all steps are collected, it waits for requests; children make the checks."""
 
-    def __init__(self, news, step=None):
+    def __init__(self, news, until_end, folder, step=None):
         self.news = news
+        self.until_end = until_end
+        self.folder = Path(folder)
         self.step = step
-        self.child = None
+        self.children = []
         self.waiting = b""
 
     def pytest_sessionstart(self, session):
@@ -52,16 +65,29 @@ class Kennel:
     def pytest_runtestloop(self, session):
         """Return None in a child, which goes on to run what it is asked for, and True when there is nothing to do."""
         self.tell(news="warm")
+        self.folder.mkdir(exist_ok=True)
+        # The servers of the checks are warm, too, by the time that they are asked for.
+        self.until_end.enter_context(stem(self.folder.parent, own_environment()))
         while request := self.next_request():
-            if not hasattr(os, "fork"):
-                return become_child(session, request, self.news)
+            checks, chosen = choose(session.items, request)
+            # For a proof one after the other, so that it is always the same.
+            parts = dealt(chosen, MOST_PARTS if CAN_FORK and not request["all"] else 1)
+            self.tell(run=request["run"], news="plan", checks=checks, parts=len(parts))
+            marks = prepare(request)
+            if not CAN_FORK:
+                return become_child(session, request, self.news, 0, parts[0], marks)
             ended, is_child = os.pipe()
-            self.child = os.fork()
-            if self.child == 0:
-                os.close(ended)
-                os.setpgid(0, 0)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                return become_child(session, request, self.news)
+            self.children = []
+            for number, share in enumerate(parts):
+                pid = os.fork()
+                # Twice, because nobody knows which of the two comes first.
+                with contextlib.suppress(PermissionError, ProcessLookupError):
+                    os.setpgid(pid, self.children[0] if self.children else pid)
+                if pid == 0:
+                    os.close(ended)
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    return become_child(session, request, self.news, number, share, marks)
+                self.children.append(pid)
             os.close(is_child)
             self.wait_for_end(ended)
             self.tell(run=request["run"], news="end")
@@ -82,28 +108,41 @@ class Kennel:
         return bool(more)
 
     def wait_for_end(self, ended):
-        """Wait until the child has ended, or end it when there is another request, or nobody any more to ask."""
+        """Wait until the children have ended, or end them when there is another request, or nobody any more to ask."""
         with os.fdopen(ended):
             readable, _, _ = select.select([0, ended], [], [])
             if ended not in readable:
                 self.read()
         # The group, because servers and browsers of the checks belong to it.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.child, signal.SIGKILL)
-        os.waitpid(self.child, 0)
+            os.killpg(self.children[0], signal.SIGKILL)
+        for child in self.children:
+            os.waitpid(child, 0)
 
     def tell(self, **news):
         print(json.dumps(news), file=self.news, flush=True)
 
 
-def become_child(session, request, news):
-    """Load the learner's project, and leave in session only what is asked for."""
+def prepare(request):
+    """Make what the children find; return the folder in which they tell each other what has failed."""
+    # Two saves in one second, of one length: Python would take the older one's compiled file.
+    for folder in Path(request["project"]).rglob("__pycache__"):
+        shutil.rmtree(folder, ignore_errors=True)
+    marks = Path(f"{request['log']}-{request['run']}")
+    marks.mkdir()
+    return marks
+
+
+def become_child(session, request, news, number, share, marks):
+    """Load the learner's project, and leave in session only this share of what is asked for."""
     from tests.support.telling import Teller
 
     log = open(request["log"], "ab", buffering=0)  # noqa: SIM115  (open as long as the process)
     for stream in (1, 2):
         os.dup2(log.fileno(), stream)
-    teller = Teller(session, request, news, log)
+    # pytest has no other way to say it this late: each part begins by emptying its folder.
+    session.config._tmp_path_factory._given_basetemp /= str(number)
+    teller = Teller(session, request, news, log, number, share, marks)
     session.config.pluginmanager.register(teller, "teller")
     teller.prepare()
 
@@ -132,9 +171,14 @@ def main():
         *quiet,
         str(root / "tests/steps"),
     ]
-    status = pytest.main(arguments, plugins=[Kennel(news, *sys.argv[2:])])
-    news.flush()
-    # Threads that hang in a learner's code are nobody to wait for.
+    us = os.getpid()
+    with contextlib.ExitStack() as until_end:
+        until_end.enter_context(keeping_in(tempfile.mkdtemp(prefix="migrated-", dir=Path(sys.argv[1]).parent)))
+        status = pytest.main(arguments, plugins=[Kennel(news, until_end, *sys.argv[1:])])
+        news.flush()
+        if os.getpid() != us:
+            # A child: what it has found here is its parent's. Threads that hang in a learner's code nobody waits for.
+            os._exit(int(status))
     os._exit(int(status))
 
 

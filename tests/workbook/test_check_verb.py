@@ -71,21 +71,31 @@ FAILURE = {
 }
 
 
-def plan(**levels):
+def plan(parts=1, **levels):
     """Return the news of a plan with one check for each task and level, as t1=[CORE, WIRE]."""
     checks = [
         {"id": f"{name}-{level}", "task": int(name[1:]) or None, "level": level}
         for name, its in levels.items()
         for level in its
     ]
-    return {"news": "plan", "checks": checks}
+    return {"news": "plan", "checks": checks, "parts": parts}
 
 
-def result(name, level, outcome="passed", reason="", failure=None):
+def result(name, level, outcome="passed", reason="", failure=None, order=None):
     task = int(name[1:]) or None
     failure = failure or (FAILURE if outcome == "failed" else None)
-    news = {"news": "result", "id": f"{name}-{level}", "task": task, "level": level}
+    news = {
+        "news": "result",
+        "id": f"{name}-{level}",
+        "task": task,
+        "level": level,
+        "order": level if order is None else order,
+    }
     return {**news, "outcome": outcome, "reason": reason, "failure": failure}
+
+
+def begun(name, level=CORE, part=0):
+    return {"news": "begun", "part": part, "id": f"{name}-{level}", "order": level}
 
 
 class FakeChecker:
@@ -116,7 +126,7 @@ class FakeChecker:
 
 
 PLAN = plan(t1=[CORE, WIRE], t2=[CORE], t3=[CORE], t0=[REST])
-DONE, END = {"news": "done"}, {"news": "end"}
+DONE, END = {"news": "done", "part": 0}, {"news": "end"}
 
 
 @pytest.fixture
@@ -214,11 +224,12 @@ def test_quick_says_what_it_has_left_out(call):
     assert len(FakeChecker.asked) == 1
 
 
+WITH_AGAIN = plan(t1=[CORE], t2=[CORE], t3=[CORE], t0=[REST, AGAIN])
 LEFT_OUT = [
-    [plan(t1=[CORE], t2=[CORE], t3=[CORE], t0=[REST, AGAIN]), *ALL_PASS[0][1:]],
-    [result("t0", REST), DONE, END],
-    [DONE, END],
-    [result("t0", AGAIN), DONE, END],
+    [WITH_AGAIN, *ALL_PASS[0][1:]],
+    [WITH_AGAIN, result("t0", REST), DONE, END],
+    [WITH_AGAIN, DONE, END],
+    [WITH_AGAIN, result("t0", AGAIN), DONE, END],
 ]
 
 
@@ -244,7 +255,7 @@ def test_all_leaves_nothing_out(call):
 
 
 def test_all_finds_what_is_broken(call):
-    script = [*LEFT_OUT[:3], [result("t0", AGAIN, "failed"), DONE, END]]
+    script = [*LEFT_OUT[:3], [WITH_AGAIN, result("t0", AGAIN, "failed"), DONE, END]]
     status, out, _ = call("gs1", "check", "--all", script=script)
     assert status == 1
     assert "\n✗ All else that it promises\n" in out
@@ -266,8 +277,7 @@ def test_a_flag_can_be_off(call, monkeypatch, value, number_left_out):
 def test_who_waits_sees_how_far_it_is(call, monkeypatch):
     shown = []
     monkeypatch.setattr(check_module, "under_way", lambda: nullcontext(shown.append))
-    begun = {"news": "begun", "id": "t1-0"}
-    call("gs1", "check", script=[[PLAN, begun, *ALL_PASS[0][1:]], ALL_PASS[1], [begun | {"id": "t0-1"}], [END]])
+    call("gs1", "check", script=[[PLAN, begun("t1"), *ALL_PASS[0][1:]], ALL_PASS[1], [PLAN, begun("t0", REST)], [END]])
     assert shown[:3] == ["loading your project", "0 of 5 checks · task 1", "1 of 5 checks · task 1"]
     assert "4 of 5 checks · all else that it promises" in shown
 
@@ -362,16 +372,33 @@ def test_a_process_that_had_to_be_ended_while_it_checked(tmp_path):
     verdict, printed = hung(
         tmp_path, f'Timeout (0:00:08)!\nThread\n  File "/else.py", line 9 in x\n  File "{file}", line 2 in f\n'
     )
-    for news in (plan(t1=[CORE]), {"news": "begun", "id": "t1-0"}, END):
+    for news in (plan(t1=[CORE]), begun("t1"), END):
         verdict.hear(news, printed)
     assert verdict.first_failure[1]["promise"] == "Every handler comes to its end."
     assert verdict.first_failure[1]["what"] == "it was still busy after some seconds"
     assert verdict.first_failure[1]["place"] == {"file": "app.py", "line": 2, "source": "second"}
 
 
+def test_of_several_parts_one_ends_early(tmp_path):
+    """What the others find counts all the same, and of a task its first failure is told, however late it comes."""
+    verdict, printed = hung(tmp_path, "last words\n")
+    late, early = (result("t1", level, "failed", failure={**FAILURE, "what": what}) for level, what in enumerate("ba"))
+    news = [plan(parts=3, t1=[CORE, REST]), begun("t1", CORE, 1), begun("t1", REST, 0), early, late]
+    for each in [*news, {"news": "done", "part": 0}, {"news": "loading", "part": 2, "what": "gs1/asgi.py"}]:
+        verdict.hear(each, printed)
+    assert [each["id"] for each in verdict.under_way] == ["t1-0"]
+    assert verdict.first_failure[1]["what"] == "b"
+    verdict.hear({"news": "begun", "part": 2, "id": "t1-1", "order": 1}, printed)
+    verdict.hear(END, printed)
+    assert verdict.is_cut_short
+    assert not verdict.under_way
+    assert verdict.first_failure[1]["what"] == "b"
+    assert verdict.results["t1-1"]["failure"]["what"] == "Python ended: last words"
+
+
 def test_a_process_that_ends_by_itself(tmp_path):
     verdict, printed = hung(tmp_path, "last words\n\n")
-    for news in (plan(t1=[CORE]), {"news": "begun", "id": "t1-0"}, END):
+    for news in (plan(t1=[CORE]), begun("t1"), END):
         verdict.hear(news, printed)
     assert verdict.first_failure[1]["what"] == "Python ended: last words"
 
@@ -380,10 +407,10 @@ def test_a_process_that_ends_leaves_no_other_task_open(tmp_path):
     verdict = Verdict({1: Task("Open"), 2: Task("Speak", after=1), 3: Task("Count")}, tmp_path)
     rounds = verdict.rounds(is_quick=True)
     assert next(rounds) == ([CORE, REST], [1, 2, 3])
-    for news in (plan(t1=[CORE], t2=[CORE], t3=[CORE]), {"news": "begun", "id": "t1-0"}, END):
+    for news in (plan(t1=[CORE], t2=[CORE], t3=[CORE]), begun("t1"), END):
         verdict.hear(news)
     assert next(rounds) == ([CORE, REST], [3])
-    verdict.hear({"news": "begun", "id": "t3-0"})
+    verdict.hear(begun("t3"))
     verdict.hear(result("t3", CORE))
     verdict.hear(DONE)
     assert list(rounds) == []
@@ -398,7 +425,7 @@ def test_a_process_that_ends_leaves_no_other_task_open(tmp_path):
 )
 def test_a_process_that_ends_while_it_loads(tmp_path, printed, what):
     verdict, printed = hung(tmp_path, printed)
-    for news in ({"news": "loading", "what": "gs1/asgi.py"}, END):
+    for news in (plan(t1=[CORE]), {"news": "loading", "what": "gs1/asgi.py"}, END):
         verdict.hear(news, printed)
     assert verdict.broken == {"what": what, "place": None}
 

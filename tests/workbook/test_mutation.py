@@ -9,7 +9,7 @@ from tests.mutation import equivalents, report, scripts
 from tests.mutation.__main__ import evenly
 from tests.mutation.judging import with_the_same_scripts
 from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
-from tests.support.telling import CORE, WIRE, Teller
+from tests.support.plan import CORE, WIRE, urgency
 from tests.workbook.conftest import ROOT
 from workbook.steps import Step, all_steps
 
@@ -196,7 +196,7 @@ def test_checks_that_are_named_come_first():
         def get_closest_marker(self, name):
             return name if name in self.marks else None
 
-    teller = Teller(None, {"step": "gs1", "project": ".", "first": ["d"]}, None, None)
-    teller.levels = {"a": CORE, "b": CORE, "c": WIRE, "d": WIRE}
+    levels = {"a": CORE, "b": CORE, "c": WIRE, "d": WIRE}
     items = [Item("c"), Item("a", ("unhurried",)), Item("d"), Item("b")]
-    assert [item.name for item in sorted(items, key=teller.order)] == ["d", "b", "a", "c"]
+    items.sort(key=lambda item: urgency(item, levels[item.name], ["d"]))
+    assert [item.name for item in items] == ["d", "b", "a", "c"]

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.stem import ADDRESS, CAN_FORK, python, run_python, stem
+from tests.support.stem import ADDRESS, CAN_FORK, ROOT, python, run_python, stem
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="without fork each Python is a fresh one")
 
@@ -57,6 +58,35 @@ def test_what_takes_too_long_is_ended(tmp_path):
     (tmp_path / "program.py").write_text("import time\ntime.sleep(60)")
     with pytest.raises(subprocess.TimeoutExpired):
         run_python(["program.py"], tmp_path, {}, timeout=0.2)
+
+
+ASKS = """
+import os, subprocess, sys
+from tests.support.stem import python
+
+process = python(["program.py"], sys.argv[1], dict(os.environ), subprocess.PIPE)
+print(process.pid, flush=True)
+process.wait()
+"""
+
+
+def test_ends_with_the_process_that_has_asked_for_it(tmp_path):
+    """Whoever has started a server may be killed; the server does not stay behind."""
+    (tmp_path / "program.py").write_text("import time\ntime.sleep(60)")
+    command = [sys.executable, "-c", ASKS, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as asks:
+        pid = int(asks.stdout.readline())
+        os.kill(pid, 0)
+        asks.kill()
+    wait_for(lambda: not is_alive(pid), "the process to end")
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_without_a_stem_it_is_a_fresh_python(tmp_path, monkeypatch):

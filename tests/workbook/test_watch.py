@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.workbook.conftest import ROOT, wait_for
-from tests.workbook.test_check_verb import ALL_PASS, END, FIRST_FAILS, PLAN, call, result  # noqa: F401
+from tests.workbook.test_check_verb import ALL_PASS, DONE, END, FIRST_FAILS, PLAN, call, result  # noqa: F401
 from workbook import watch as watch_module
 from workbook.speech import Refusal
 from workbook.verdict import CORE
@@ -26,8 +26,10 @@ class FakeChecker:
     def __init__(self, *script):
         self.events = queue.Queue()
         self.script = list(script)
+        self.first = []
 
-    def ask(self, copy, levels, tasks):
+    def ask(self, copy, levels, tasks, first=()):
+        self.first.append([*first])
         for news in self.script.pop(0):
             self.events.put(("news", news))
         while self.script and isinstance(self.script[0], str):
@@ -68,7 +70,7 @@ def test_the_first_failure_is_shown_at_once_and_the_rest_later(watch):
 
 
 def test_an_earlier_failure_takes_the_place_of_a_later_one(watch):
-    failures = [PLAN, result("t3", CORE, "failed"), result("t1", CORE, "failed"), {"news": "done"}, END]
+    failures = [PLAN, result("t3", CORE, "failed"), result("t1", CORE, "failed"), DONE, END]
     assert [title in screen for title, screen in zip(("Task 3", "Task 1", "Task 1"), watch(failures, "q"), strict=True)]
 
 
@@ -81,7 +83,7 @@ def test_when_all_that_is_quick_has_passed_that_is_shown(watch):
 
 def test_a_project_that_does_not_load_is_shown_and_has_a_hint(watch):
     broken = {"news": "broken", "error": "NameError: name 'x' is not defined", "place": None}
-    *_, last = watch([broken, PLAN, {"news": "done"}, END], "h", "q")
+    *_, last = watch([broken, PLAN, DONE, END], "h", "q")
     assert "\n✗ Your project does not load\n  Happened   NameError: name 'x' is not defined\n" in last
     assert "\nYour project does not load. What stops it, and where:\n  python -m workbook gs1 check\n" in last
 
@@ -89,6 +91,15 @@ def test_a_project_that_does_not_load_is_shown_and_has_a_hint(watch):
 def test_what_comes_late_from_before_is_not_heard(watch):
     old = {**result("t1", CORE, "failed"), "run": "old"}
     assert not any("✗" in screen for screen in watch([old, *ALL_PASS[0]], *ALL_PASS[1:], "q"))
+
+
+def test_what_has_failed_comes_first_after_a_save(call, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(watch_module, "diagnose", lambda *arguments: [])
+    copy = SimpleNamespace(folder=call.book.root / "my/gs1_basic", name="gs1")
+    failed = {**result("t1", CORE, "failed"), "id": "tests/steps/test_x.py::test_it[gs1]"}
+    checker = FakeChecker([PLAN, failed, result("t3", CORE), DONE, END], "saved", *ALL_PASS, "q")
+    Watch(call.book.root, call.step, copy, checker).run()
+    assert checker.first == [[], *[["test_it[gs1]"]] * len(ALL_PASS)]
 
 
 @pytest.mark.parametrize("event", ["saved", "r"])

@@ -1,0 +1,63 @@
+"""The SQLite files that are migrated once and copied then."""
+
+import os
+
+import pytest
+
+from tests.support.migrated import FOLDER, copy_to, keep, keeping_in
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with settings and one migration."""
+    for name in ("gs5/settings.py", "app/migrations/0001_first.py", "app/consumers.py"):
+        (tmp_path / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / name).write_text("first")
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A database that was just migrated."""
+    (tmp_path / "new").write_text("a database")
+    return tmp_path / "new"
+
+
+@pytest.fixture
+def kept(project, file, tmp_path, monkeypatch):
+    """The folder in which the project's database is kept."""
+    (tmp_path / "kept").mkdir()
+    monkeypatch.delenv(FOLDER, raising=False)
+    with keeping_in(tmp_path / "kept"):
+        keep(project, file)
+        yield tmp_path / "kept"
+    assert FOLDER not in os.environ
+
+
+def test_it_is_copied_for_the_next(project, kept, tmp_path):
+    assert copy_to(project, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "a database"
+    (project / "app/consumers.py").write_text("second")
+    assert copy_to(project, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("name", ["gs5/settings.py", "app/migrations/0001_first.py", "app/migrations/0002_second.py"])
+def test_what_it_was_made_from_has_changed(project, kept, tmp_path, name):
+    (project / name).write_text("second")
+    assert not copy_to(project, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_the_first_one_stays(project, file, kept, tmp_path):
+    """Others may be copying it."""
+    file.write_text("another")
+    keep(project, file)
+    assert copy_to(project, tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == "a database"
+    assert len([*kept.iterdir()]) == 1
+
+
+def test_without_a_folder_nothing_is_kept(project, file, tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    keep(project, file)
+    assert not copy_to(project, tmp_path / "copy")
