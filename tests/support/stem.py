@@ -144,8 +144,10 @@ def stem(folder, environment):
         yield
     finally:
         os.environ.pop(ADDRESS, None)
-        process.stdin.close()
+        # It may still be busy getting warm, and has nothing to tidy up: its children end by themselves.
+        process.kill()
         process.wait()
+        process.stdin.close()
 
 
 def main(number):
