@@ -13,6 +13,8 @@ from pathlib import Path
 from workbook.speech import Refusal
 
 LIMIT = 8.5  # seconds that one check, or the loading of the project, may take without a word
+# So many processes make the checks of one question: a check waits about as long as it computes.
+MOST_PARTS = min(4, (os.cpu_count() or 1) + 1)
 
 
 class Checker:
@@ -26,6 +28,7 @@ class Checker:
         self.root = root
         self.arguments = [step_name] if step_name else []
         self.limit = LIMIT
+        self.parts = MOST_PARTS
         self.events = queue.Queue()
         self.folder = tempfile.TemporaryDirectory(prefix="channels-workbook-", ignore_cleanup_errors=True)
         self.log = Path(self.folder.name) / "log"
@@ -56,8 +59,8 @@ class Checker:
     def ask(self, copy, levels, tasks, is_proof=False, first=()):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
 
-        is_proof: no task waits for another, so that each is seen to fail by itself. first: names of checks that are
-        made before the others.
+        is_proof: no task waits for another, so that each is seen to fail by itself, one after the other. first: names
+        of checks that are made before the others.
         """
         self.run += 1
         self.log.write_bytes(b"")
@@ -69,6 +72,7 @@ class Checker:
             "tasks": tasks,
             "all": is_proof,
             "first": [*first],
+            "parts": 1 if is_proof else self.parts,
             "limit": self.limit,
             "log": str(self.log),
         }

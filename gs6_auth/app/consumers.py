@@ -31,7 +31,7 @@ class AsyncChatConsumer(Heartbeat, AsyncConsumer):
         self.user = self.scope["user"]
         self.name = self.user.get_username() or None
         self.users = {"names": None, "at": 0}
-        if refused := await database_sync_to_async(refusal)(self.room, self.user):
+        if refused := await database_sync_to_async(refusal)(self.room, self.user, self.scope["session"]):
             # A close before the accept would be an HTTP 403, and the code would be lost.
             await self.send({"type": "websocket.accept"})
             await self.turn_out(refused)
@@ -81,7 +81,7 @@ class AsyncChatConsumer(Heartbeat, AsyncConsumer):
     async def heart_beat(self, event):
         await self.join_groups()
         try:
-            refused = await database_sync_to_async(refusal)(self.room, self.user)
+            refused = await database_sync_to_async(refusal)(self.room, self.user, self.scope["session"])
             if not refused:
                 await self.be_present()
         except db.Error:

@@ -93,6 +93,7 @@ class Visit:
 
     room: str
     user: object
+    session: object
     channel: str
     subprotocol: str | None = None
     after: int | None = None
@@ -107,6 +108,7 @@ class Visit:
         return cls(
             room=scope["url_route"]["kwargs"].get("group", LOBBY),
             user=scope["user"],
+            session=scope["session"],
             channel=channel,
             subprotocol=choose_subprotocol(scope["subprotocols"]),
             after=read_id(parse_qs(scope["query_string"].decode("latin-1")).get("after", [""])[0]),

@@ -30,7 +30,7 @@ async def events(request):
     layer = get_channel_layer()
     # A browser that comes back says which message was its last.
     after = request.headers.get("Last-Event-ID", request.GET.get("after", ""))
-    visit = Visit(room, await request.auser(), await layer.new_channel(), after=read_id(after))
+    visit = Visit(room, await request.auser(), request.session, await layer.new_channel(), after=read_id(after))
     match await database_sync_to_async(visits.refuse)(visit):
         case [Close(code)]:
             status, words = REFUSALS[code]

@@ -23,5 +23,5 @@ class TicketMiddleware:
                 await send({"type": "websocket.close", "code": NOT_LOGGED_IN})
                 return
             # A copy: the scope belongs to the application around us.
-            scope = dict(scope, user=user)
+            scope = dict(scope, user=user, session=None)
         await self.application(scope, receive, send)

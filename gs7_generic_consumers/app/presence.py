@@ -14,10 +14,10 @@ from .models import Presence, Room
 BEATS_MISSED = 3
 
 
-def refusal(room_name, user):
+def refusal(room_name, user, session):
     """Return the close code for somebody who may not be in this room (any more), or None."""
     # What the handshake has found out may be hours old.
-    if user.is_authenticated and not is_still_valid(user):
+    if user.is_authenticated and not is_still_valid(user, session):
         return NOT_LOGGED_IN
     room = Room.objects.filter(name=room_name, private=True).first() if can_be_kept(room_name) else None
     if room is None:
@@ -27,7 +27,10 @@ def refusal(room_name, user):
     return None if room.members.filter(pk=user.pk).exists() else NO_MEMBER
 
 
-def is_still_valid(user):
+def is_still_valid(user, session):
+    # A log-out deletes the session, and may have come during the handshake. Who has a ticket needs no session.
+    if session and not session.exists(session.session_key):
+        return False
     # A new password ends the sessions of the old one, too.
     return get_user_model().objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
 

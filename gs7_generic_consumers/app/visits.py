@@ -10,7 +10,7 @@ def refuse(visit):
     """Return the actions for a visit that may not be, or may be no longer; none for one that may."""
     if visit.subprotocol not in (None, chat.SUBPROTOCOL):
         return [error("unknown_subprotocol"), Close(chat.UNKNOWN_SUBPROTOCOL)]
-    code = presence.refusal(visit.room, visit.user)
+    code = presence.refusal(visit.room, visit.user, visit.session)
     return [Close(code)] if code else []
 
 

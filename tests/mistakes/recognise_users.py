@@ -43,9 +43,10 @@ def anonymous_saved(clues):
 
 @recognises("middleware-order")
 def middleware_order(clues):
-    """A middleware outside of AuthMiddlewareStack has put something else than a user into the scope."""
+    """A middleware outside of AuthMiddlewareStack has put something of its own where that expects a lazy object."""
     raised = clues.raised("AttributeError", r"^'(\w+)' object has no attribute '_wrapped'")
-    return {"what": raised[1]} if raised else None
+    key = raised and re.search(r'scope\["(user|session)"\]', raised.error["frames"][-1]["source"])
+    return {"what": raised[1], "key": key[1]} if key else None
 
 
 @recognises("scope-is-bytes")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.steps.test_users import expect_turned_out
+from tests.steps.test_users import end_session, expect_turned_out
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
 from tests.support.server import Server
@@ -202,6 +202,25 @@ async def test_the_log_out_ends_connections_with_tickets(user_for, new_client, c
     assert (await member.enter())["from"] == ann.name
     await ann.log_out()
     await expect_turned_out(member, NOT_LOGGED_IN)
+
+
+@check("process", **TICKETS)
+async def test_a_ticket_needs_no_session(user_for, seat, new_client, case, room, settings):
+    """Who has come with a ticket stays when a heart beats, whatever becomes of the session in a cookie beside it."""
+    settings.HEARTBEAT = 0.2
+    ann = await user_for("ann")
+    bob = await seat(user="bob")
+    members = []
+    for cookie in (None, bob.user.cookie):
+        ticket = (await ann.ticket()).json()["ticket"]
+        members.append(Member(new_client(f"{case.route}{room}/?ticket={ticket}", cookie=cookie)))
+        assert (await members[-1].enter())["from"] == ann.name
+    await bob.enter()
+    await end_session(bob.user)
+    # His heart began later than theirs.
+    await expect_turned_out(bob, NOT_LOGGED_IN)
+    for member in members:
+        await member.hears_only()
 
 
 @check("process", **TICKETS)

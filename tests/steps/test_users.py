@@ -1,6 +1,7 @@
 """From gs6 on: who speaks is a user, and a room can be private."""
 
 import asyncio
+import importlib
 
 import pytest
 
@@ -300,6 +301,25 @@ async def test_a_user_who_is_none_any_more(join, fields, quick_hearts):
     while (await ann.hear("users"))["users"] != [ann.name]:
         pass
     await ann.hears_only()
+
+
+@check("process", **BEATING)
+async def test_a_log_out_that_nobody_was_told_of(join, quick_hearts):
+    """Whose session is gone, as after a log-out during the handshake, is turned out with 4401 at the next heartbeat."""
+    ann, bob = await join(user="ann"), await join(user="bob")
+    await end_session(bob.user)
+    await expect_turned_out(bob, NOT_LOGGED_IN)
+    while (await ann.hear("users"))["users"] != [ann.name]:
+        pass
+    await ann.hears_only()
+
+
+async def end_session(visitor):
+    """Delete the visitor's session, as a log-out does, and tell nobody."""
+    from django.conf import settings
+
+    sessions = importlib.import_module(settings.SESSION_ENGINE)
+    await sessions.SessionStore(visitor.cookies[settings.SESSION_COOKIE_NAME]).aflush()
 
 
 @check("process", **SPEAKING)

@@ -6,9 +6,9 @@ the one before. Where there is no fork (on Windows) the process answers one requ
 checks write; with STEP, requests about other steps find no checks, and it is warm sooner.
 
 A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers, null for what is of no task), "all"
-(no task waits for another), "first" (names of checks to begin with), "limit" (seconds), "log" (file for what is printed
-past us)}. The news: {"run", "news": "plan", "checks": [{"id", "task", "level"}], "parts" (how many there are)} first,
-then those of each Teller, and {"run", "news": "end"} last.
+(no task waits for another), "first" (names of checks to begin with), "parts" (at most so many processes at once),
+"limit" (seconds), "log" (file for what is printed past us)}. The news: {"run", "news": "plan", "checks": [{"id",
+"task", "level"}], "parts" (how many there are)} first, then those of each Teller, and {"run", "news": "end"} last.
 """
 
 import contextlib
@@ -40,8 +40,6 @@ WARNINGS = (
 )
 
 CAN_FORK = hasattr(os, "fork")
-# A check waits about as long as it computes.
-MOST_PARTS = min(4, (os.cpu_count() or 1) + 1)
 
 
 class Kennel:
@@ -70,8 +68,7 @@ class Kennel:
         self.until_end.enter_context(stem(self.folder.parent, own_environment()))
         while request := self.next_request():
             checks, chosen = choose(session.items, request)
-            # For a proof one after the other, so that it is always the same.
-            parts = dealt(chosen, MOST_PARTS if CAN_FORK and not request["all"] else 1)
+            parts = dealt(chosen, request["parts"] if CAN_FORK else 1)
             self.tell(run=request["run"], news="plan", checks=checks, parts=len(parts))
             marks = prepare(request)
             if not CAN_FORK:
