@@ -49,9 +49,11 @@ class ChatConsumer(Heartbeat, WebsocketConsumer):
     def answer(self, frame):
         self.send(encode(frame))
 
-    def join_groups(self):
+    @async_to_sync
+    async def join_groups(self):
+        # As a whole: each call of something async from a sync consumer waits for its turn in the event loop.
         for group in self.groups:
-            async_to_sync(self.channel_layer.group_add)(group, self.channel_name)
+            await self.channel_layer.group_add(group, self.channel_name)
 
     def room_frame(self, event):
         for text in self.visit.news_in(event):
