@@ -129,6 +129,11 @@ class Verdict:
             return Result(NOT_CHECKED, "the project has to load first")
         return Result(SO_FAR if told else OPEN)
 
+    def is_known(self, level):
+        """Return whether every check of a task, up to this level, has its result."""
+        checks = [check for check in self.checks.values() if check["level"] <= level and check["task"]]
+        return all(check["id"] in self.results for check in checks)
+
     def asked_for(self):
         """Return the checks that count."""
         return [check for check in self.checks.values() if self.is_whole or check["level"] != AGAIN]

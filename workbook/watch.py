@@ -91,7 +91,7 @@ class Watch:
         """Return whether there is another first failure than the one on the screen, or all that is quick has passed."""
         if news["news"] == "broken" or self.finding() not in (None, self.drawn):
             return True
-        return news["news"] == "result" and news["level"] > CORE and self.drawn is None
+        return self.drawn is None and self.verdict.is_known(CORE)
 
     def finding(self):
         """Return what the screen is to be about: the number of the first task that has failed, or "broken"."""

@@ -270,6 +270,31 @@ def test_without_a_browser_the_page_is_not_checked_but_on_ci_it_must_be(suite, t
     assert "could not be checked: no Chromium found; install it" in result.stdout
 
 
+MISSES = """
+import pytest
+
+from tests.tasks import KEPT, check
+
+
+@check(gs1=1)
+@pytest.mark.parametrize("number", range(3))
+def test_of_a_thing(number):
+    \"""A promise that needs a thing.\"""
+    pytest.skip("there is no thing; install it" if number else "there is no number")
+"""
+
+
+def test_what_is_missing_is_said_once(suite, sample_root):
+    """One line for all checks that lack the same thing; -v names them."""
+    (sample_root / "tests/steps/test_missing.py").write_text(MISSES)
+    result = suite("--step", "gs1", "tests/steps/test_missing.py")
+    assert "\n– tests/steps/test_missing.py::test_of_a_thing[gs1-0]: there is no number\n" in result.stdout
+    assert "\n– 2 checks: there is no thing; install it\n" in result.stdout
+    result = suite("--step", "gs1", "-v", "tests/steps/test_missing.py")
+    file = "tests/steps/test_missing.py::test_of_a_thing"
+    assert f"\n– {file}[gs1-1], {file}[gs1-2]: there is no thing; install it\n" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("find", "sentence"),
     [

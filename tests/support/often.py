@@ -1,0 +1,95 @@
+"""Checks the finished steps again and again, with all cores busy: what fails now and then is no check to rely on.
+
+    python -m tests.support.often gs1 gs2 --times 100
+
+It prints a line for each step, and every failure. `--wire` makes the checks with servers, too. It ends with status 1
+if anything has failed.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.plan import CORE, REST, WIRE
+from workbook.checker import Checker
+from workbook.lesson import material_of
+from workbook.steps import Step, all_steps
+from workbook.verdict import Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = {step.name: step for step in all_steps(ROOT)}
+
+
+@contextlib.contextmanager
+def busy_cores():
+    """Keep every core busy meanwhile."""
+    processes = [multiprocessing.Process(target=be_busy, daemon=True) for _ in range(os.cpu_count() or 1)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def be_busy():
+    while True:
+        pass
+
+
+def check_often(step, times, levels):
+    """Check a copy of the finished step so many times; yield the Verdict of each."""
+    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
+    with tempfile.TemporaryDirectory() as folder, Checker(ROOT, step.name) as checker:
+        copy = Step(Path(shutil.copytree(step.folder, Path(folder) / step.folder.name, ignore=ignored)))
+        tasks = material_of(step).tasks
+        for _ in range(times):
+            verdict = Verdict(tasks, copy.folder)
+            checker.ask(copy, levels, [*tasks, None])
+            for news in checker.answers():
+                verdict.hear(news, checker.printed)
+            yield verdict
+
+
+def step_name(word):
+    """Return the name of a step. Raises argparse.ArgumentTypeError."""
+    if word not in STEPS:
+        raise argparse.ArgumentTypeError(f"there is no step {word!r}; the steps are {', '.join(STEPS)}")
+    return word
+
+
+def main(words=None):
+    """Check what the words of the command line ask for. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.often", description="check steps again and again")
+    parser.add_argument("steps", nargs="*", type=step_name, metavar="gsN", help="all, if none is named")
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--wire", action="store_true", help="with servers, too")
+    asked = parser.parse_args(words)
+    levels = [CORE, REST, WIRE] if asked.wire else [CORE, REST]
+    failed = 0
+    with busy_cores():
+        for name in asked.steps or STEPS:
+            begin, runs, failures = time.perf_counter(), 0, 0
+            for verdict in check_often(STEPS[name], asked.times, levels):
+                runs += 1
+                failures += not verdict.is_right
+                for number, failure in verdict.failures.items():
+                    print(f"{name}, run {runs}, task {number}: {failure['promise']} {failure['what']}", flush=True)
+            seconds = time.perf_counter() - begin
+            print(
+                f"{name}: {runs} runs of {len(verdict.results)} checks, {failures} failed, {seconds:.0f} s", flush=True
+            )
+            failed += failures
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

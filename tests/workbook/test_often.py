@@ -1,0 +1,74 @@
+"""`python -m tests.support.often`: what it says of runs that pass and of runs that fail."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from tests.support import often
+from tests.workbook.test_check_verb import CORE, PLAN, result
+from workbook.lesson import Task
+from workbook.verdict import Verdict
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A function that lets each step be checked with these outcomes, and returns what was asked for."""
+    asked = []
+
+    def runs(*outcomes):
+        def check_often(step, times, levels):
+            asked.append((step.name, times, levels))
+            for outcome in outcomes:
+                verdict = Verdict({1: Task("Open")}, tmp_path)
+                for news in (PLAN, result("t1", CORE, outcome), result("t0", CORE)):
+                    verdict.hear(news)
+                yield verdict
+
+        monkeypatch.setattr(often, "check_often", check_often)
+        monkeypatch.setattr(often, "busy_cores", nullcontext)
+        return asked
+
+    return runs
+
+
+def test_all_pass(runs, capsys):
+    asked = runs("passed", "passed")
+    assert often.main(["gs1", "--times", "2"]) == 0
+    assert capsys.readouterr().out.startswith("gs1: 2 runs of 2 checks, 0 failed, ")
+    assert asked == [("gs1", 2, [often.CORE, often.REST])]
+
+
+def test_what_fails_now_and_then_is_told(runs, capsys):
+    asked = runs("passed", "failed")
+    assert often.main(["--wire"]) == 1
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "gs1, run 2, task 1: It is open. Nobody answered the handshake."
+    assert second.startswith("gs1: 2 runs of 2 checks, 1 failed, ")
+    assert [(name, levels) for name, _, levels in asked] == [
+        (name, [often.CORE, often.REST, often.WIRE]) for name in often.STEPS
+    ]
+
+
+NO_STEP = "there is no step 'gs9'; the steps are gs1, gs2, gs3, gs4, gs5, gs6, gs7"
+
+
+@pytest.mark.parametrize(("words", "said"), [(["gs9"], NO_STEP), (["--times", "x"], "invalid int value: 'x'")])
+def test_wrong_words(words, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        often.main(words)
+    told = capsys.readouterr().err
+    assert end.value.code == 2
+    assert "python -m tests.support.often" in told
+    assert said in told
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit):
+        often.main(["--help"])
+    assert "check steps again and again" in capsys.readouterr().out
+
+
+def test_it_really_checks():
+    (verdict,) = often.check_often(often.STEPS["gs1"], 1, [often.CORE])
+    assert verdict.is_right
+    assert verdict.results
