@@ -144,11 +144,14 @@ class Verdict:
         return len(self.checks) - len(self.asked_for())
 
     def waits_for(self, number):
-        """Return the number of the failed task without which this one cannot be checked, or None."""
+        """Return the number of the failed task without which this one cannot be checked, or None.
+
+        If that one waits itself for another that has failed, it is the other.
+        """
+        failed = None
         while number := self.tasks[number].after:
-            if number in self.failures:
-                return number
-        return None
+            failed = number if number in self.failures else failed
+        return failed
 
     @property
     def first_failure(self):

@@ -37,7 +37,7 @@ HUNG = "it ended Python, or hung"
 
 @dataclass(frozen=True)
 class Way:
-    """Checks that are run together: their levels, as in tests/support/telling.py.
+    """Checks that are run together: their levels, as in tests/support/plan.py.
 
     waits: they wait for other processes or for a crowd, so that a busy machine can make them fail.
     """

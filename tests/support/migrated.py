@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 FOLDER = "WORKBOOK_MIGRATED"
@@ -45,11 +46,13 @@ def copy_to(project, file):
 
 
 def keep(project, file):
-    """Keep `file`, which has just been migrated and which nobody has open, for the next who needs one."""
+    """Keep `file`, which has just been migrated, for the next who needs one."""
     kept = kept_file(project)
     if kept is None or kept.exists():
         return
     # Others may keep theirs at the same time.
     ours = kept.with_suffix(f".{os.getpid()}")
-    shutil.copyfile(file, ours)
+    with contextlib.closing(sqlite3.connect(file)) as source, contextlib.closing(sqlite3.connect(ours)) as target:
+        # With what stands in its WAL only: somebody may still have it open.
+        source.backup(target)
     ours.replace(kept)

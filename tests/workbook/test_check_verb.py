@@ -470,6 +470,16 @@ def test_no_task_passes_that_waits_for_one_that_has_failed(tmp_path, step):
         }
 
 
+def test_what_waits_for_two_waits_for_the_first(tmp_path):
+    """Another part may have checked the second while the first one failed."""
+    verdict = Verdict({1: Task("Open"), 2: Task("Speak", after=1), 3: Task("Count", after=2)}, tmp_path)
+    for news in (plan(t1=[CORE], t2=[CORE], t3=[CORE]), result("t2", CORE, "failed"), result("t1", CORE, "failed")):
+        verdict.hear(news)
+    assert [(verdict.of(number).result, verdict.of(number).reason) for number in (2, 3)] == [
+        (NOT_CHECKED, "first task 1")
+    ] * 2
+
+
 def those_before(tasks, number):
     """Yield the tasks without which that one cannot be checked."""
     while number := tasks[number].after:

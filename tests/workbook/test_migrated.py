@@ -1,6 +1,8 @@
 """The SQLite files that are migrated once and copied then."""
 
+import contextlib
 import os
+import sqlite3
 
 import pytest
 
@@ -18,9 +20,10 @@ def project(tmp_path):
 
 @pytest.fixture
 def file(tmp_path):
-    """A database that was just migrated."""
-    (tmp_path / "new").write_text("a database")
-    return tmp_path / "new"
+    """A database that was just migrated, and that somebody still has open."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "new")) as database:
+        database.executescript("PRAGMA journal_mode=WAL; CREATE TABLE it (is_here)")
+        yield tmp_path / "new"
 
 
 @pytest.fixture
@@ -34,9 +37,14 @@ def kept(project, file, tmp_path, monkeypatch):
     assert FOLDER not in os.environ
 
 
+def tables_in(file):
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        return [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+
+
 def test_it_is_copied_for_the_next(project, kept, tmp_path):
     assert copy_to(project, tmp_path / "copy")
-    assert (tmp_path / "copy").read_text() == "a database"
+    assert tables_in(tmp_path / "copy") == ["it"]
     (project / "app/consumers.py").write_text("second")
     assert copy_to(project, tmp_path / "copy")
 
@@ -50,10 +58,9 @@ def test_what_it_was_made_from_has_changed(project, kept, tmp_path, name):
 
 def test_the_first_one_stays(project, file, kept, tmp_path):
     """Others may be copying it."""
-    file.write_text("another")
-    keep(project, file)
+    keep(project, tmp_path / "another")
     assert copy_to(project, tmp_path / "copy")
-    assert (tmp_path / "copy").read_text() == "a database"
+    assert tables_in(tmp_path / "copy") == ["it"]
     assert len([*kept.iterdir()]) == 1
 
 
