@@ -26,7 +26,18 @@ from tests.support.preloaded import preload
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "WORKBOOK_STEM"
-CAN_FORK = sys.platform == "linux"
+
+
+def can_watch_processes():
+    """Return whether this system tells of the end of a process as of what can be read: Linux does from 5.3 on."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+CAN_FORK = sys.platform == "linux" and can_watch_processes()
 
 # What a server or a command needs besides. Not the reactor: each process makes one of its own.
 OF_SERVERS = (

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.stem import ADDRESS, CAN_FORK, ROOT, python, run_python, stem
+from tests.support.stem import ADDRESS, CAN_FORK, ROOT, can_watch_processes, python, run_python, stem
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="without fork each Python is a fresh one")
@@ -87,6 +87,16 @@ def is_alive(pid):
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("error", [OSError("not implemented"), AttributeError("no such thing")])
+def test_an_old_system_has_none(monkeypatch, error):
+    def pidfd_open(pid):
+        raise error
+
+    assert can_watch_processes()
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    assert not can_watch_processes()
 
 
 def test_without_a_stem_it_is_a_fresh_python(tmp_path, monkeypatch):
