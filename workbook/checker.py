@@ -59,8 +59,8 @@ class Checker:
     def ask(self, copy, levels, tasks, is_proof=False, first=()):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
 
-        is_proof: no task waits for another, so that each is seen to fail by itself, one after the other. first: names
-        of checks that are made before the others.
+        is_proof: no task waits for another, so that each is seen to fail by itself. first: names of checks that are
+        made before the others.
         """
         self.run += 1
         self.log.write_bytes(b"")
@@ -72,7 +72,7 @@ class Checker:
             "tasks": tasks,
             "all": is_proof,
             "first": [*first],
-            "parts": 1 if is_proof else self.parts,
+            "parts": self.parts,
             "limit": self.limit,
             "log": str(self.log),
         }

@@ -128,6 +128,8 @@ class ProgramJudge(Judge):
         self.hunters = []
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
+        # Always in the same order; the judges themselves keep all cores busy.
+        self.checker.parts = 1
 
     def first_failure(self, way, limit=PATIENCE, until=None):
         """Check the copy as it is. Returns what went wrong first, or None. `limit` in seconds.
