@@ -10,16 +10,15 @@ import argparse
 import contextlib
 import multiprocessing
 import os
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 from tests.support.plan import CORE, REST, WIRE
 from workbook.checker import Checker
+from workbook.feedback import copy_of_finished
 from workbook.lesson import material_of
-from workbook.steps import Step, all_steps
+from workbook.steps import all_steps
 from workbook.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,9 +46,7 @@ def be_busy():
 
 def check_often(step, times, levels):
     """Check a copy of the finished step so many times; yield the Verdict of each."""
-    ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
-    with tempfile.TemporaryDirectory() as folder, Checker(ROOT, step.name) as checker:
-        copy = Step(Path(shutil.copytree(step.folder, Path(folder) / step.folder.name, ignore=ignored)))
+    with copy_of_finished(step) as copy, Checker(ROOT, step.name) as checker:
         tasks = material_of(step).tasks
         for _ in range(times):
             verdict = Verdict(tasks, copy.folder)
