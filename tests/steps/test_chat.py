@@ -338,14 +338,15 @@ async def test_a_client_that_does_not_read_hurts_nobody(join):
 @pytest.mark.proof
 @pytest.mark.unhurried
 async def test_no_membership_is_left_in_memory(join, layer):
-    """Thirty members that come and go leave no group behind."""
-    # Ten at once: sync consumers take their turns, and the last of a hundred would wait longer than a client does.
+    """A hundred members that come and go leave no group behind."""
+    # In parties: sync consumers take their turns, and the last of a hundred would wait longer than a client does.
     members = []
-    for _ in range(3):
-        members += await asyncio.gather(*(join(user=f"user {number}") for number in range(10)))
+    for users in parties([f"user {number % 10}" for number in range(100)]):
+        members += await asyncio.gather(*(join(user=user) for user in users))
     assert layer.groups
-    await asyncio.gather(*(member.client.leave() for member in members))
-    await asyncio.gather(*(member.client.ended() for member in members))
+    for party in parties(members):
+        await asyncio.gather(*(member.client.leave() for member in party))
+        await asyncio.gather(*(member.client.ended() for member in party))
     assert layer.groups == {}
 
 
