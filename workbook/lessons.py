@@ -59,12 +59,24 @@ def page_of_mutation(root):
 
 def filled(path, name, part):
     """Return the file's text with part between the markers called name. Raises Refusal if there are none."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    start, stop = place_of(path, name)
     text = text_of(path)
-    pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
-    if not pattern.search(text):
+    return f"{text[:start]}\n{part}\n{text[stop:]}"
+
+
+def filled_with(path, name):
+    """Return what stands between the markers called name. Raises Refusal if there are none."""
+    start, stop = place_of(path, name)
+    return text_of(path)[start:stop].strip("\n")
+
+
+def place_of(path, name):
+    """Return where the first marker called name ends in the file's text, and where the second begins."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    found = re.search(f"{begin}(.*?){end}", text_of(path), re.DOTALL)
+    if not found:
         raise Refusal(f"{path} needs the two lines {begin} and {end}: what stands between them is generated.")
-    return pattern.sub(lambda _: f"{begin}\n{part}\n{end}", text, count=1)
+    return found.span(1)
 
 
 def diff_part(before, step):

@@ -62,13 +62,15 @@ PLACES = [
 ]
 # So many who are told of each other are half a million frames, which take minutes before there is anything to measure.
 CROWD = 1000
+# With DEBUG Django keeps a record of each query.
+DEPLOYED = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
 OPTIONS = {"daphne": PATIENT_DAPHNE, "uvicorn": ""}
 
 
 @contextmanager
 def serve(contestant, place, redis_url, folder, members=0):
     """Serve a contestant, with its database in `folder`, to so many members; yield what a Room has to know of it."""
-    environment = {"PYTHONPATH": str(ROOT), **contestant.environment}
+    environment = {"PYTHONPATH": str(ROOT), **DEPLOYED, **contestant.environment}
     if members >= CROWD:
         environment["QUIET"] = "1"
     if place.over_redis:

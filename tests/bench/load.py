@@ -8,13 +8,14 @@ just started: what is left of the one before, or what else the machine does, fav
 import argparse
 import asyncio
 import contextlib
+import statistics
 import tempfile
 from typing import NamedTuple
 
 from tests.bench.contestants import ALL, BARE, GS4, GS4_FOLDER, GS7, GS7_FOLDER, PLACES, serve
-from tests.bench.room import NotMeasured, Room
+from tests.bench.room import Measured, NotMeasured, Room
 from tests.support.redis import Redis, find_redis
-from workbook.lessons import filled
+from workbook.lessons import filled, filled_with
 
 
 class Effort(NamedTuple):
@@ -25,7 +26,8 @@ class Effort(NamedTuple):
     under_way: int
 
 
-EFFORTS = {10: Effort(2, 3, 20), 100: Effort(2, 4, 20), 1000: Effort(2, 10, 5)}
+# With a thousand it is one HEARTBEAT: in less time it would be chance how many of the hearts beat.
+EFFORTS = {10: Effort(4, 2, 20), 100: Effort(4, 3, 20), 1000: Effort(3, 12, 5)}
 UNASKED = (10, 100)
 
 HEAD = [
@@ -49,32 +51,32 @@ def measure(contestant, place, members, redis_url, folder):
 
 
 def measure_in_turn(contestants, place, members, redis, folder):
-    """Return {name: its best measure}, the one with the most deliveries a second, or a NotMeasured."""
-    best = {}
+    """Return {name: what was measured of it in each round}: each Measured or NotMeasured."""
+    rounds = {contestant.name: [] for contestant in contestants}
     for _ in range(EFFORTS[members].rounds):
         for number, contestant in enumerate(contestants):
             # Each in a database of its own: a group's name in one chat is a group's name in another.
             measured = measure(contestant, place, members, f"{redis.url}/{number}", folder)
-            best[contestant.name] = better(best.get(contestant.name, measured), measured)
-    return best
+            rounds[contestant.name].append(measured)
+    return rounds
 
 
-def better(one, other):
-    """Return the better of two measures; any is better than none."""
-    return max((each for each in (one, other) if not isinstance(each, NotMeasured)), default=other)
-
-
-def row(place, contestant, members, best):
-    """Return the line of the table for a contestant, from the best measures of all."""
-    measured, bare = best[contestant.name], best.get(contestant.against)
+def row(place, contestant, members, rounds):
+    """Return the line of the table for a contestant; `rounds` is what measure_in_turn returns."""
     begin = f"| {place.name} | {contestant.name} | {members:,} |"
-    if isinstance(measured, NotMeasured):
-        return f"{begin} none: {measured} | | | | | |"
-    share = f"{measured.rate / bare.rate:.2f}" if bare and not isinstance(bare, NotMeasured) else ""
-    return (
-        f"{begin} {measured.rate:,.0f} | {share} | {measured.p50 * 1000:,.1f} | {measured.p99 * 1000:,.1f} "
-        f"| {measured.joining:.1f} | {measured.lost:,} |"
-    )
+    measured, bare = (figures(rounds.get(name, [])) for name in (contestant.name, contestant.against))
+    if not measured:
+        return f"{begin} none: {rounds[contestant.name][-1]} | | | | | |"
+    rate, p50, p99, _, joining = map(statistics.median, zip(*measured, strict=True))
+    share = f"{rate / statistics.median(each.rate for each in bare):.2f}" if bare else ""
+    # What was lost in one round is not made good by another.
+    lost = max(each.lost for each in measured)
+    return f"{begin} {rate:,.0f} | {share} | {p50 * 1000:,.1f} | {p99 * 1000:,.1f} | {joining:.1f} | {lost:,} |"
+
+
+def figures(measures):
+    """Return those that are Measured."""
+    return [each for each in measures if isinstance(each, Measured)]
 
 
 def rows(sizes, contestants=(*BARE, *GS4, *GS7), places=PLACES):
@@ -82,17 +84,26 @@ def rows(sizes, contestants=(*BARE, *GS4, *GS7), places=PLACES):
     with Redis(find_redis()) as redis, tempfile.TemporaryDirectory() as folder:
         for place in places:
             for members in (size for size in place.sizes if size in sizes):
-                best = measure_in_turn(contestants, place, members, redis, folder)
+                rounds = measure_in_turn(contestants, place, members, redis, folder)
                 for contestant in contestants:
-                    yield contestant, row(place, contestant, members, best)
+                    yield contestant, row(place, contestant, members, rounds)
 
 
 def write(lines):
-    """Write into each lesson the table of its own contestants. Raises Refusal if it has no place for one."""
+    """Write these lines into the tables of both lessons, in the place of those that tell of the same.
+
+    Raises Refusal if a lesson has no place for its table.
+    """
     for folder, contestants in LESSONS.items():
         lesson = folder / "README.md"
-        table = "\n".join([*HEAD, *(line for contestant, line in lines if contestant in contestants)])
-        lesson.write_text(filled(lesson, "bench", table), encoding="utf-8", newline="\n")
+        news = {about(line): line for contestant, line in lines if contestant in contestants}
+        table = {about(line): line for line in filled_with(lesson, "bench").splitlines()[len(HEAD) :]} | news
+        lesson.write_text(filled(lesson, "bench", "\n".join([*HEAD, *table.values()])), encoding="utf-8", newline="\n")
+
+
+def about(line):
+    """Return what a line of the table is about: server, consumer and number of members."""
+    return tuple(line.split("|")[1:4])
 
 
 def allow_sockets(members):
@@ -123,13 +134,19 @@ def main(words=None):
     """Measure what the words of the command line ask for, and print the table while it grows."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.load", description="messages a second through a room")
     parser.add_argument("members", nargs="*", type=size, help="how many members the room has")
-    parser.add_argument("--write", action="store_true", help="write the tables into the lessons of gs4 and gs7, too")
+    parser.add_argument(
+        "--place", action="append", metavar="TEXT", help="only servers with this, or another, in the name"
+    )
+    parser.add_argument("--write", action="store_true", help="write the lines into the tables of gs4 and gs7, too")
     asked = parser.parse_args(words)
     sizes = asked.members or UNASKED
+    places = [place for place in PLACES if any(text in place.name for text in asked.place or [""])]
+    if not places:
+        parser.error(f"the servers are {'; '.join(place.name for place in PLACES)}")
     allow_sockets(max(sizes))
     print(*HEAD, sep="\n", flush=True)
     lines = []
-    for contestant, line in rows(sizes):
+    for contestant, line in rows(sizes, places=places):
         print(line, flush=True)
         lines.append((contestant, line))
     if asked.write:
