@@ -41,11 +41,13 @@ OWN_MEANINGS = {
 # A socket that opens; what else happens to it the check says, through window.happens.
 PUPPET = """
   window.WebSocket = class extends EventTarget {
-    constructor() {
+    constructor(url) {
       super();
+      this.url = url;
       window.happens = (event) => this.dispatchEvent(event);
       setTimeout(happens, 0, new Event("open"));
     }
+    close() {}
   };
 """
 # What comes, as JavaScript, and how the page shows it: whole as long as it is short.
@@ -138,25 +140,45 @@ def panel(page, case):
     return Panel(page, case.route)
 
 
+@pytest.fixture
+def open_puppet(new_page, server, case):
+    """A coroutine function that returns the panel of a page that talks to no server: its socket does what we say.
+
+    It takes what new_page takes.
+    """
+
+    async def open_puppet(**options):
+        page = await new_page(**options)
+        await page.add_init_script(PUPPET)
+        await page.goto(server.url("/", "http"))
+        return Panel(page, case.route)
+
+    return open_puppet
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def puppet(new_page, server, case):
-    """The panel of a page that talks to no server: its socket does what the check says."""
-    page = await new_page()
-    await page.add_init_script(PUPPET)
-    await page.goto(server.url("/", "http"))
-    return Panel(page, case.route)
+async def puppet(open_puppet):
+    return await open_puppet()
 
 
 @check("wire", gs1={"/ws/sc/": KEPT})
-async def test_the_page_shows_the_wait(page, panel):
-    """The page says that the server has got websocket.connect and nobody answered, and what happens then."""
+async def test_the_page_shows_the_wait(new_page, server, case):
+    """The page says that the server has got websocket.connect and nobody answered, how long, and what happens then."""
+    # A window that nobody gets after us: its clock is ours.
+    page = await new_page(locale="en-GB")
+    await page.clock.install()
+    await page.goto(server.url("/", "http"))
+    panel = Panel(page, case.route)
     await page.get_by_role("button", name="Open the WebSocket").click()
     await panel.expect_state("connecting")
+    await expect(panel.root.locator(".clock")).to_have_text(re.compile(r"^\d+\.\d s$"))
     await expect(panel.root).to_contain_text("websocket.connect")
     await expect(panel.root).to_contain_text("Nobody has answered")
     await panel.expect_state("closed", within=10)
     await expect(panel.state).to_contain_text("1006")
     await expect(panel.root).to_contain_text("gs2")
+    await page.clock.run_for(1000)
+    await expect(panel.root.locator(".clock")).to_be_empty()
 
 
 @check("wire", gs1={"/ws/sc/": KEPT})
@@ -204,6 +226,12 @@ async def test_the_close_code_is_explained(panel):
     await panel.connect()
     await panel.send("again")
     await panel.expect_last("received", "text", "Message from server: again")
+    message = panel.root.get_by_label("Message")
+    await message.fill("bye")
+    await message.press("Enter")
+    await panel.expect_state("closed")
+    # Who writes goes on writing where she was.
+    await expect(message).to_be_focused()
 
 
 @check("wire", **ALL)
@@ -219,8 +247,26 @@ async def test_each_close_code_has_its_meaning(puppet, case):
 
 
 @check("wire", **ALL)
-async def test_what_comes_can_be_read(puppet):
-    """The log shows text as text and bytes as numbers, of long ones the beginning and how long they are."""
+async def test_the_log_tells_how_it_began_and_ended(puppet, case):
+    """The log begins with the handshake and its address, and ends with the close and the reason that came with it."""
+    await puppet.connect()
+    first = puppet.frames.first
+    await expect(first).to_have_attribute("data-direction", "event")
+    await expect(first).to_have_attribute("data-kind", "handshake")
+    await expect(first.locator(".payload")).to_have_text(re.compile(f"ws://.*{re.escape(case.route)}$"))
+    await puppet.root.get_by_role("button", name="Close").click()
+    await puppet.expect_state("closing")
+    await puppet.root.page.evaluate('happens(new CloseEvent("close", { code: 1000, reason: "good night" }))')
+    await puppet.expect_last("event", "close", re.compile(r"^1000 · .* \(“good night”\)$"))
+
+
+@check("wire", **ALL)
+async def test_what_comes_can_be_read(open_puppet):
+    """The log shows text as text and bytes as numbers, of long ones the beginning and how long they are.
+
+    Numbers are written as in the lesson, whatever language the browser speaks.
+    """
+    puppet = await open_puppet(locale="de-DE")
     await puppet.connect()
     for data, shown in SHOWN.items():
         await puppet.root.page.evaluate(f'happens(new MessageEvent("message", {{ data: {data} }}))')
