@@ -503,10 +503,14 @@ async def test_the_database_goes_and_comes_back(start_recorded, newcomer, room):
         await late.client.connect()
         await late.client.expect_close(4013)
         database.start()
-        after = await member.tell("after")
-        await other.read_to(after)
-        assert other.texts == ["before", "after"]
-        assert (await (await newcomer(server, room)).enter()).texts == ["before", "after"]
+        await member.tell("after")
+        # It is started anew while nobody speaks: the connections are gone, and the next message knows nothing of that.
+        database.stop()
+        database.start()
+        last = await member.tell("after that")
+        await other.read_to(last)
+        assert other.texts == ["before", "after", "after that"]
+        assert (await (await newcomer(server, room)).enter()).texts == ["before", "after", "after that"]
         assert not TROUBLE.search(server.output()), server.output()
         server.kill()
 
@@ -588,6 +592,7 @@ async def test_readers_do_not_wait_for_a_writer(server, join):
     await (await join(user="ann")).tell("hello")
     path = server.environment["DATABASE_URL"].removeprefix("sqlite:///")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+        # Without that log this would keep readers away; BEGIN IMMEDIATE would not.
+        connection.execute("BEGIN EXCLUSIVE")
         assert (await join(user="ann")).texts == ["hello"]
         connection.execute("ROLLBACK")

@@ -68,6 +68,7 @@ def test_help(capsys):
     assert "check steps again and again" in capsys.readouterr().out
 
 
+@pytest.mark.proof
 def test_it_really_checks():
     (verdict,) = often.check_often(often.STEPS["gs1"], 1, [often.CORE])
     assert verdict.is_right
