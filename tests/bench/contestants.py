@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.server import PATIENT_DAPHNE, ROOT, Server, SqliteDatabase
+from tests.support.server import DEPLOYED, PATIENT_DAPHNE, ROOT, Server, SqliteDatabase
 from tests.support.visitor import visitor_of
 
 
@@ -62,14 +62,13 @@ PLACES = [
 ]
 # So many who are told of each other are half a million frames, which take minutes before there is anything to measure.
 CROWD = 1000
-# With DEBUG Django keeps a record of each query.
-DEPLOYED = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
 OPTIONS = {"daphne": PATIENT_DAPHNE, "uvicorn": ""}
 
 
 @contextmanager
 def serve(contestant, place, redis_url, folder, members=0):
     """Serve a contestant, with its database in `folder`, to so many members; yield what a Room has to know of it."""
+    # With DEBUG Django would keep a record of each query.
     environment = {"PYTHONPATH": str(ROOT), **DEPLOYED, **contestant.environment}
     if members >= CROWD:
         environment["QUIET"] = "1"

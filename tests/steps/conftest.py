@@ -28,6 +28,7 @@ from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import (
     COMMANDS,
     DATABASES,
+    DEPLOYED,
     PATIENT_DAPHNE,
     ROOT,
     TROUBLE,
@@ -229,9 +230,8 @@ def alone(project, tmp_path_factory):
 def servers(request, alone, migration):
     """The copy under each kind of server, by kind; all but runserver as in production, without DEBUG."""
     application = f"{request.config.option.step}.asgi:application"
-    production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
     servers = {
-        kind: Server(alone, kind, application, python=fresh_python, **({} if kind == "runserver" else production))
+        kind: Server(alone, kind, application, python=fresh_python, **({} if kind == "runserver" else DEPLOYED))
         for kind in COMMANDS
     }
     yield servers

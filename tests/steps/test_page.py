@@ -50,6 +50,17 @@ PUPPET = """
     close() {}
   };
 """
+# As Firefox after a reload: it keeps what was disabled, and a connection was open. Deferred scripts run after this.
+RELOADED = """
+  document.addEventListener(
+    "readystatechange",
+    () => {
+      for (const button of document.querySelectorAll(".connect")) button.disabled = true;
+      for (const button of document.querySelectorAll(".close")) button.disabled = false;
+    },
+    { once: true },
+  );
+"""
 # What comes, as JavaScript, and how the page shows it: whole as long as it is short.
 SHOWN = {
     "''": "(empty)",
@@ -189,6 +200,17 @@ async def test_the_wait_can_be_given_up(page, panel):
         await panel.expect_state("connecting")
         await panel.root.get_by_role("button", name="Close").click()
         await panel.expect_state("closed")
+
+
+@check("wire", **ALL)
+async def test_after_a_reload_it_begins_anew(new_page, server, case):
+    """After a reload nothing is connected: the socket can be opened, and there is none to close."""
+    page = await new_page()
+    await page.add_init_script(RELOADED)
+    await page.goto(server.url("/", "http"))
+    root = Panel(page, case.route).root
+    await expect(root.locator("button.connect")).to_be_enabled()
+    await expect(root.locator("button.close")).to_be_disabled()
 
 
 @check("wire", **ANSWERING)

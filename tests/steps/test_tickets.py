@@ -9,7 +9,7 @@ import pytest
 from tests.steps.test_users import end_session, expect_turned_out
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
-from tests.support.server import Server
+from tests.support.server import DEPLOYED, Server
 from tests.support.visitor import visitor_of
 from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
@@ -261,9 +261,8 @@ async def test_old_tickets_are_thrown_away(user_for, database, monkeypatch):
 async def test_a_ticket_is_given_over_https_only(alone, migration, case):
     """Without DEBUG a ticket is given over HTTPS only: else 403, in words. Behind a proxy that says so it is given."""
     await asyncio.to_thread(migration.wait, 20)
-    production = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
     application = f"{case.step}.asgi:application"
-    with Server(alone, "daphne", application, **production) as server:
+    with Server(alone, "daphne", application, **DEPLOYED) as server:
         ann = visitor_of(server)
         await ann.sign_up()
         response = await ann.ticket()
@@ -272,7 +271,7 @@ async def test_a_ticket_is_given_over_https_only(alone, migration, case):
         await ann.get("/chat/")
         headers = {"X-Forwarded-Proto": "https", "X-CSRFToken": ann.token, "Origin": server.url("", "http")}
         assert (await ann.request("POST", "/ticket/", headers)).status == 403, "a client can claim to come over HTTPS"
-    with Server(alone, "daphne", application, **production, BEHIND_PROXY="1") as server:
+    with Server(alone, "daphne", application, **DEPLOYED, BEHIND_PROXY="1") as server:
         bob = visitor_of(server)
         await bob.sign_up()
         await bob.get("/chat/")

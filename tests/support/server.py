@@ -37,6 +37,9 @@ TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Except
 
 SQLITE_FILE = "db.sqlite3"
 
+# The environment of a server that is deployed.
+DEPLOYED = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
+
 
 def free_port():
     """Return a TCP port of 127.0.0.1 that is free, and on Linux stays so for our servers until this process ends.
