@@ -38,7 +38,7 @@ TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Except
 SQLITE_FILE = "db.sqlite3"
 
 # The environment of a server that is deployed.
-DEPLOYED = {"DEBUG": "0", "SECRET_KEY": "a long and random text, as it should be in production"}
+DEPLOYED = {"DEBUG": "0", "SECRET_KEY": "long-and-random-as-it-should-be-in-production"}
 
 
 def free_port():
