@@ -407,7 +407,7 @@ async def test_stored_but_not_sent(start_recorded, newcomer, redis_program, room
         redis.freeze()
         await members[0].say("meanwhile")
         await wait_until(lambda: "2" in Links(server.get("/chat/")[2].decode()).found[room][1], "it to be stored")
-        redis.stop()
+        redis.kill()
         redis.start()
         for member in members:
             with pytest.raises(Closed) as closed:
