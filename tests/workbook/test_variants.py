@@ -29,7 +29,7 @@ def make(variant, folder):
 
 
 @pytest.mark.parametrize(("name", "variant"), list(read_variants()))
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_right_solution_passes(finished, ask, name, variant):
     copy = finished(name)
     make(variant, copy.folder)
