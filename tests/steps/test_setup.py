@@ -129,7 +129,7 @@ def load_settings(case, project, monkeypatch):
     """A function that loads the settings file afresh, with the given environment variables only."""
 
     def load_settings(**variables):
-        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"):
+        for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "BEHIND_PROXY"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -202,6 +202,16 @@ def test_cookies_go_over_https_only(load_settings):
     production, laptop = load_settings(**PRODUCTION), load_settings()
     assert [production[name] for name in cookies] == [True, True]
     assert not any(laptop.get(name) for name in cookies)
+
+
+@check(gs6=8, gs7=KEPT)
+def test_a_proxy_is_believed_only_where_there_is_one(load_settings):
+    """With BEHIND_PROXY=1, or in words, X-Forwarded-Proto tells what came over HTTPS; without it nobody is believed."""
+    for on in ("1", "true", "True", "yes", "on"):
+        header = load_settings(BEHIND_PROXY=on).get("SECURE_PROXY_SSL_HEADER")
+        assert header == ("HTTP_X_FORWARDED_PROTO", "https"), f"BEHIND_PROXY={on}"
+    for off in ({}, {"BEHIND_PROXY": "0"}, {"BEHIND_PROXY": "false"}, {"BEHIND_PROXY": ""}):
+        assert not load_settings(**off).get("SECURE_PROXY_SSL_HEADER"), f"with {off or 'no BEHIND_PROXY'}"
 
 
 @check(gs5=1, gs6=KEPT, gs7=KEPT)
