@@ -220,10 +220,19 @@ async def test_private_without_such_a_user_says_so(arrive, room, manage):
 
 
 @check("process", **PRIVATE)
-@pytest.mark.parametrize("words", [[""], ["x" * 301], ["a\0b"], ["a room", "ann", "--open"]], ids=ascii)
-async def test_private_refuses_what_makes_no_sense(manage, words):
-    """`private` answers a name that no room can have, or members of an open room, with a sentence."""
-    status, said = await manage("private", *words)
+@pytest.mark.parametrize("name", ["", "x" * 301, "a\0b"], ids=ascii)
+async def test_private_refuses_what_is_no_name(manage, name):
+    """`private` answers a name that no room can have with a sentence."""
+    status, said = await manage("private", name)
+    assert status == 1
+    assert said.strip().endswith(".")
+
+
+@check("process", **PRIVATE)
+async def test_private_opens_a_room_without_members(arrive, room, manage):
+    """`private ROOM USER … --open` is refused with a sentence: an open room has no members."""
+    ann = await arrive("another room", user="ann")
+    status, said = await manage("private", room, ann.user.name, "--open")
     assert status == 1
     assert said.strip().endswith(".")
 
