@@ -256,6 +256,16 @@ async def test_logging_out_ends_the_other_devices_too(join, new_visitor, new_cli
 
 
 @check("process", **LOG_OUT)
+async def test_a_log_out_of_nobody(new_visitor):
+    """Who logs out in two tabs is nobody at the second: it leads to the rooms all the same."""
+    visitor = new_visitor()
+    await visitor.sign_up()
+    await visitor.log_out()
+    response = await visitor.post("/accounts/logout/")
+    assert (response.status, response.header("location")) == (302, "/chat/")
+
+
+@check("process", **LOG_OUT)
 async def test_what_was_on_its_way_is_not_said(join):
     """After the log-out nothing is said in that user's name any more."""
     ann, bob = await join(user="ann"), await join(user="bob")
