@@ -35,7 +35,6 @@ class Refused(Exception):
     """A message that is not kept. `code` is one of ERRORS."""
 
     def __init__(self, code):
-        super().__init__(ERRORS[code])
         self.code = code
 
 
@@ -95,8 +94,8 @@ class Visit:
     user: object
     session: object
     channel: str
+    after: int | None
     subprotocol: str | None = None
-    after: int | None = None
     shown: set = field(default_factory=set)
     notices: set = field(default_factory=set)
     users: str = ""
@@ -110,8 +109,8 @@ class Visit:
             user=scope["user"],
             session=scope["session"],
             channel=channel,
-            subprotocol=choose_subprotocol(scope["subprotocols"]),
             after=read_id(parse_qs(scope["query_string"].decode("latin-1")).get("after", [""])[0]),
+            subprotocol=choose_subprotocol(scope["subprotocols"]),
         )
 
     @property
