@@ -114,6 +114,7 @@ async def test_a_name_is_given_once(new_visitor, room):
     statuses = sorted(response.status for response in responses)
     said = "to one of the two there is to be a redirect, to the other the form again, but the answers were HTTP"
     assert statuses == [200, 302], f"{said} {statuses[0]} and {statuses[1]}"
+    assert "error" in next(response.body for response in responses if response.status == 200)
     assert sorted([await is_logged_in(visitor, room) for visitor in visitors]) == [False, True]
 
 
