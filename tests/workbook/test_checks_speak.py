@@ -13,7 +13,7 @@ from tests.support.events import EventStream
 from tests.support.evidence import shortened
 from tests.support.frames import own_frame, read_tracebacks
 from tests.support.postgres import Postgres
-from tests.support.redis import Redis
+from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
@@ -322,6 +322,19 @@ def test_a_redis_that_ends_and_one_that_does_not_answer(tmp_path, monkeypatch):
         monkeypatch.setattr("tests.support.redis.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
         with pytest.raises(AssertionError, match=f"{program} {sentence}$"), Redis(str(program)) as redis:
             raise AssertionError(f"it is there, on port {redis.port}")
+
+
+@pytest.mark.skipif(not find_redis(), reason=HOW_TO_INSTALL)
+def test_redis_is_stopped_in_no_message(monkeypatch):
+    monkeypatch.setattr("tests.support.redis.wait_for", lambda is_so, what: wait_for(is_so, what, within=0.5))
+    with Redis(find_redis()) as redis:
+        redis.ask("SET asgi:specific.a!$inflight 1")
+        with pytest.raises(AssertionError, match=r"the channel layers to have nothing in flight$"):
+            redis.stop()
+        # Between its looks everybody may write.
+        assert redis.ask("DEL asgi:specific.a!$inflight") == b":1\r\n"
+        redis.stop()
+        assert redis.process.returncode is not None
 
 
 PRINTED = """\
