@@ -56,11 +56,12 @@ class Checker:
                 self.events.put(("news", json.loads(line)))
         self.events.put(("news", {"news": "end", "of": process.pid}))
 
-    def ask(self, copy, levels, tasks, is_proof=False, first=()):
+    def ask(self, copy, levels, tasks, is_proof=False, first=(), only=None, now=None):
         """Ask for the checks of a copy, by levels and tasks (None: what is of none); what was asked before ends.
 
         is_proof: no task waits for another, so that each is seen to fail by itself. first: names of checks that are
-        made before the others.
+        made before the others. only: the ids of the checks to make of these, None for all. now: a file that is to name
+        the check that is being made.
         """
         self.run += 1
         self.log.write_bytes(b"")
@@ -72,6 +73,8 @@ class Checker:
             "tasks": tasks,
             "all": is_proof,
             "first": [*first],
+            "only": only,
+            "now": now and str(now),
             "parts": self.parts,
             "limit": self.limit,
             "log": str(self.log),

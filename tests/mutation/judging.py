@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tests.mutation.mutants import source_of
+from tests.mutation.reach import Chart
 from tests.mutation.report import LATE
 from tests.support.server import own_environment
 from workbook.checker import LIMIT, Checker
@@ -90,21 +91,32 @@ class Judge:
         Where checks wait, or it took too long, it was the mutant only if the step as it is passes the same check right
         after, and the mutant fails again. Raises Refusal when that does not become clear.
         """
+        only = self.checks_for(mutant, way)
+        if only == []:
+            return None
         for _ in range(TRIES):
-            found = self.found(mutant, way, limit)
+            found = self.found(mutant, way, limit, only)
             if not found or not (way.waits or found in (HUNG, LATE)):
                 return found
-            if self.first_failure(way, limit, until=found) is None and self.found(mutant, way, limit, until=found):
+            if not self.first_failure(way, limit, only, until=found) and self.found(mutant, way, limit, only, found):
                 return found
         raise Refusal(f"{self.step.name} itself fails at {found} now and then: this machine is too busy.", 1)
 
-    def found(self, mutant, way, limit, until=None):
-        """Return what has found the mutant, at the first try; `until` as for first_failure."""
+    def checks_for(self, mutant, way):
+        """Return the ids of the checks that can notice a mutant; None for all of the way."""
+        return None
+
+    def learn(self, way):
+        """Check the copy as it is, and learn what makes the way shorter. Returns what went wrong first, or None."""
+        return self.first_failure(way)
+
+    def found(self, mutant, way, limit, only, until=None):
+        """Return what has found the mutant, at the first try; `only` and `until` as for first_failure."""
         files = [source_of(copy, mutant) for copy in self.copies]
         for file in files:
             file.write_text(mutant.text, encoding="utf-8")
         try:
-            return self.first_failure(way, limit, until)
+            return self.first_failure(way, limit, only, until)
         finally:
             for file in files:
                 shutil.copyfile(source_of(self.step, mutant), file)
@@ -126,18 +138,33 @@ class ProgramJudge(Judge):
         self.tasks = [number or None for number in part.tasks or (*material_of(step).tasks, 0)]
         # The checks that have found a mutant, the last one first: its neighbours die of the same.
         self.hunters = []
+        self.charts = {}
         with temporary_folder(self.litter):
             self.checker = Checker(root, step.name)
         # Always in the same order; the judges themselves keep all cores busy.
         self.checker.parts = 1
 
-    def first_failure(self, way, limit=PATIENCE, until=None):
+    def checks_for(self, mutant, way):
+        """Return the ids of the checks that come by what is edited; None for all of the way."""
+        return self.charts[way].checks_for(mutant)
+
+    def learn(self, way):
+        """Check the copy as it is, and learn which checks reach which statement. Returns what went wrong, or None."""
+        chart = Chart(self.litter.parent)
+        with chart.marking(self.copy):
+            failed = self.first_failure(way, now=chart.now)
+        self.charts[way] = chart
+        return failed
+
+    def first_failure(self, way, limit=PATIENCE, only=None, until=None, now=None):
         """Check the copy as it is. Returns what went wrong first, or None. `limit` in seconds.
 
-        until: the check that is the last one, if it is one.
+        only: the ids of the checks to make, None for all. until: the check that is the last one, if it is one. now: the
+        file that is to name the check that is made.
         """
         self.checker.limit = LIMIT * PATIENT
-        self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True, first=self.hunters[:HUNTERS])
+        first = self.hunters[:HUNTERS]
+        self.checker.ask(self.copy, way.levels, self.tasks, is_proof=True, first=first, only=only, now=now)
         late = ("news", {"news": "late", "run": self.checker.run})
         timer = threading.Timer(limit, self.checker.events.put, [late])
         timer.start()
@@ -200,10 +227,10 @@ class PageJudge(Judge):
         self.copies += [copied(after, folder) for after in with_the_same_scripts(root, step)]
         self.pages = [Pages(root, copy, self.litter) for copy in self.copies]
 
-    def first_failure(self, way, limit=PATIENCE, until=None):
+    def first_failure(self, way, limit=PATIENCE, only=None, until=None):
         """Check the copies as they are. Returns what went wrong first, or None. `limit` in seconds. Raises Refusal.
 
-        until: the only check to make, if it is one.
+        only: None, for all checks. until: the only check to make, if it is one.
         """
         for pages in self.pages:
             if failed := pages.first_failure(limit, until):
@@ -352,14 +379,14 @@ def fates_of(root, step, mutants, workers, tell, no_further=(), part=WHOLE):
             continue
         with Court(kind, root, step, workers, part) as court:
             for way in ways:
-                limit = TIMES * court.measure(way) + SECONDS_MORE if left else 0
+                limit = TIMES * court.measure(way, kind.learn) + SECONDS_MORE if left else 0
                 for _, of_file in groupby(left, key=lambda mutant: mutant.path):
                     found = court.side_by_side(list(of_file), way, limit, tell)
                     fates |= {mutant: Fate(way.name, what or "") for mutant, what in found.items()}
                     yield fates
                 if left:
                     # Whatever a mutant has broken for those after it would be seen now.
-                    court.measure(way)
+                    court.measure(way, kind.first_failure)
                 left = [mutant for mutant in left if not fates[mutant].what and mutant not in no_further]
 
 
@@ -394,16 +421,16 @@ class Court:
         with ThreadPoolExecutor(len(self.judges)) as executor:
             return dict(zip(mutants, executor.map(judge, mutants), strict=True))
 
-    def measure(self, way):
-        """Let every judge check the step as it is. Returns the longest time, in seconds. Raises Refusal if it fails.
+    def measure(self, way, check):
+        """Let every judge check the step as it is: by `check`, a method of theirs that returns what went wrong.
 
-        A busy machine may make them fail once or twice.
+        Returns the longest time, in seconds. A busy machine may make them fail once or twice; then raises Refusal.
         """
 
         def measure(judge):
             for _ in range(TRIES):
                 began = time.monotonic()
-                if not (what := judge.first_failure(way)):
+                if not (what := check(judge, way)):
                     return time.monotonic() - began
                 print(f"{self.step.name} as it is: {what} ({way.name})", flush=True)
             raise Refusal(f"{self.step.name} itself has to be green before its mutants are: {what} ({way.name}).", 1)

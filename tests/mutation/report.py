@@ -35,7 +35,8 @@ of a step are made, and kept, by
 make gs2 mutate
 ```
 
-which ends with an error when a mutant lives that is not listed. Where checks wait, for a server or a browser, and
+which ends with an error when a mutant lives that is not listed. A mutant of Python meets the checks that come by the
+edited statement; what is edited outside of functions meets all. Where checks wait, for a server or a browser, and
 wherever something takes too long, a busy machine can be the reason: there a mutant counts as dead only if the step as
 it is passes the same check right after, and the mutant fails again.
 

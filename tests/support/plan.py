@@ -73,7 +73,9 @@ def choose(items, request):
     wanted = [
         item
         for item, level in levels.items()
-        if level in request["levels"] and case_of(item).number in request["tasks"]
+        if level in request["levels"]
+        and case_of(item).number in request["tasks"]
+        and (request["only"] is None or item.nodeid in request["only"])
     ]
     wanted.sort(key=lambda item: urgency(item, levels[item], request["first"]))
     return checks, [Chosen(order, item, levels[item]) for order, item in enumerate(wanted)]

@@ -136,8 +136,16 @@ class Teller:
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
             signal.signal(signal.SIGALRM, self.interrupt)
             signal.setitimer(signal.ITIMER_REAL, self.request["limit"] * patience - BEFORE_THE_END)
+        if self.request["now"]:
+            self.name_in(Path(self.request["now"]), nodeid)
         self.tell(news="begun", id=nodeid, order=each.order)
         self.watch_out(patience)
+
+    def name_in(self, file, nodeid):
+        """Let a file name the check that is being made; who reads it never finds it half written."""
+        following = file.with_suffix(".next")
+        following.write_text(nodeid, encoding="utf-8")
+        following.replace(file)
 
     def interrupt(self, number, frame):
         """End what keeps the event loop busy, and remember where that was."""

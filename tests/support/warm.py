@@ -6,7 +6,8 @@ the one before. Where there is no fork (on Windows) the process answers one requ
 checks write; with STEP, requests about other steps find no checks, and it is warm sooner.
 
 A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers, null for what is of no task), "all"
-(no task waits for another), "first" (names of checks to begin with), "parts" (at most so many processes at once),
+(no task waits for another), "first" (names of checks to begin with), "only" (ids of the checks to make, null for all),
+"now" (file that is to name the check that is being made, or null), "parts" (at most so many processes at once),
 "limit" (seconds), "log" (file for what is printed past us)}. The news: {"run", "news": "plan", "checks": [{"id",
 "task", "level"}], "parts" (how many there are)} first, then those of each Teller, and {"run", "news": "end"} last.
 """

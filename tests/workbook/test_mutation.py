@@ -1,7 +1,9 @@
 """The mutation's own parts: which lines, which edits, what is listed, what is told. Its runs are `make mutate`."""
 
+import sys
 import tomllib
 from dataclasses import dataclass, replace
+from runpy import run_path
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.mutation import equivalents, report, scripts
 from tests.mutation.__main__ import evenly
 from tests.mutation.judging import with_the_same_scripts
 from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
+from tests.mutation.reach import MODULE, Chart
 from tests.support.plan import CORE, WIRE, urgency
 from tests.workbook.conftest import ROOT
 from workbook.steps import Step, all_steps
@@ -200,3 +203,50 @@ def test_checks_that_are_named_come_first():
     items = [Item("c"), Item("a", ("unhurried",)), Item("d"), Item("b")]
     items.sort(key=lambda item: urgency(item, levels[item.name], ["d"]))
     assert [item.name for item in items] == ["d", "b", "a", "c"]
+
+
+EXAMPLE = """\
+def one(a):
+    \"\"\"The docstring.\"\"\"
+    if a:
+        return (
+            1
+        )
+    elif a is None:
+        @str
+        def other():
+            return 2
+    return 3
+
+
+one(0)
+"""
+
+
+def test_which_checks_come_by_an_edit(tmp_path, monkeypatch):
+    """Those that reach the statement; all, if it is reached while the project loads, or is in no function."""
+    copy = Step(tmp_path / "gs9_copy")
+    copy.folder.mkdir()
+    (copy.folder / "manage.py").touch()
+    file = copy.folder / "example.py"
+    file.write_text(EXAMPLE)
+    monkeypatch.syspath_prepend(copy.folder)
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    chart = Chart(tmp_path)
+    with chart.marking(copy):
+        one = run_path(file)["one"]
+        for check, argument in (("a", 1), ("b", None), ("a", 1), ("c", 0)):
+            chart.now.write_text(check)
+            one(argument)
+    del sys.modules[MODULE]
+    assert file.read_text() == EXAMPLE
+    assert not (copy.folder / f"{MODULE}.py").exists()
+
+    def checks(line, old="x"):
+        return chart.checks_for(Mutant("example.py", "ones", line, old, "y", "…"))
+
+    assert [checks(line) for line in (1, 14)] == [None, None]
+    assert [checks(line) for line in (3, 11)] == [None, None], "it was called while the module was loaded"
+    assert checks(4, "return (\n1\n)") == checks(5) == ["a"]
+    assert checks(8) == ["b"]
+    assert checks(10) == []
