@@ -227,13 +227,25 @@ class PageJudge(Judge):
         self.copies += [copied(after, folder) for after in with_the_same_scripts(root, step)]
         self.pages = [Pages(root, copy, self.litter) for copy in self.copies]
 
+    def checks_for(self, mutant, way):
+        """Return a list for each copy, as Pages.first_failure takes it; an empty one if no check comes by the edit."""
+        only = [pages.chart.checks_for(mutant) for pages in self.pages]
+        return [] if all(names == [] for names in only) else only
+
+    def learn(self, way):
+        """Check the copies as they are, and learn which checks come by which lines. Returns what went wrong first."""
+        with contextlib.ExitStack() as until_end:
+            for pages in self.pages:
+                until_end.enter_context(pages.chart.marking(pages.copy))
+            return self.first_failure(way)
+
     def first_failure(self, way, limit=PATIENCE, only=None, until=None):
         """Check the copies as they are. Returns what went wrong first, or None. `limit` in seconds. Raises Refusal.
 
-        only: None, for all checks. until: the only check to make, if it is one.
+        only: as `checks_for` returns it, None for all checks. until: the only check to make, if it is one.
         """
-        for pages in self.pages:
-            if failed := pages.first_failure(limit, until):
+        for pages, names in zip(self.pages, only or [None] * len(self.pages), strict=True):
+            if failed := pages.first_failure(limit, names if until in (None, LATE) else [until]):
                 return failed
         return None
 
@@ -252,6 +264,9 @@ class Pages:
         self.copy = copy
         self.litter = litter
         self.said = litter.with_name(f"{copy.name}.said")
+        folder = litter.with_name(f"{copy.name}.chart")
+        folder.mkdir()
+        self.chart = Chart(folder)
         self.start()
 
     def start(self):
@@ -279,7 +294,7 @@ class Pages:
                     "tests/steps",
                 ],
                 cwd=self.root,
-                env=own_environment(TMPDIR=str(self.litter)),
+                env=own_environment(TMPDIR=str(self.litter), TOLD=str(self.chart.told)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -293,10 +308,9 @@ class Pages:
             answers.put(json.loads(line))
         answers.put(None)
 
-    def first_failure(self, limit, until):
-        """Return the check that fails first, LATE, or None; as PageJudge.first_failure."""
-        only = until if until not in (None, LATE) else ""
-        self.process.stdin.write(f"{only}\n".encode())
+    def first_failure(self, limit, only):
+        """Return the check that fails first, LATE, or None; only: the names of the checks to make, None for all."""
+        self.process.stdin.write(f"{json.dumps(only)}\n".encode())
         self.process.stdin.flush()
         try:
             answer = self.answers.get(timeout=limit)

@@ -1,7 +1,8 @@
 """A pytest plugin: for each line on stdin it runs the checks up to the first failure, and tells which on stdout.
 
-So one server and one browser do for all mutants of a page's script. A line may name the only check to run. An answer is
-a line of JSON, {"failed": name}, with null when all have passed. What is printed besides goes to stderr.
+So one server and one browser do for all mutants of a page's script. Lines are JSON: the names of the only checks to
+run, null for all. An answer is {"failed": name}, with null when all have passed. What is printed besides goes to
+stderr. Where pages are marked (see reach.py), the file named by $TOLD tells which check has come by which place.
 """
 
 import json
@@ -12,7 +13,12 @@ import sys
 import pytest
 from _pytest.runner import runtestprotocol
 
+from tests.mutation.reach import FROM_A_PAGE
+from tests.support import browser
 from tests.support.verdicts import FAILED_TASKS
+
+# What a page does within five seconds it mostly does in less than one; a mutant that fails is tried twice.
+browser.PATIENCE = {"expected": 2_000, "usable": 6_000}
 
 ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
@@ -24,9 +30,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_runtestloop(session):
     """Answer until stdin ends."""
     for line in sys.stdin:
-        only = [item for item in session.items if item.name == line.strip()]
-        chosen = only if line.strip() else session.items
-        print(json.dumps({"failed": first_failure(session, chosen)}), file=ANSWERS, flush=True)
+        only = json.loads(line)
+        # A list of its own, in the order that it is in by now.
+        chosen = [item for item in session.items if only is None or item.name in only]
+        failed = first_failure(session, chosen)
+        # The next mutant, a neighbour, meets it first.
+        session.items.sort(key=lambda item: item.name != failed)
+        print(json.dumps({"failed": failed}), file=ANSWERS, flush=True)
     # Only now the server and the browser may go.
     session._setupstate.teardown_exact(None)
     return True
@@ -41,7 +51,16 @@ def first_failure(session, items):
         reports = runtestprotocol(item, log=False, nextitem=session)
         if not all(report.passed for report in reports):
             print(*(report.longreprtext for report in reports if not report.passed), flush=True)
-            # The next mutant, a neighbour, meets it first.
-            items.insert(0, items.pop(items.index(item)))
             return item.name
     return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item):
+    """Keep what marked pages have told on the console."""
+    timeline = item.funcargs.get("timeline")
+    places = (
+        {match[1] for text in timeline.texts("browser") if (match := FROM_A_PAGE.fullmatch(text))} if timeline else ()
+    )
+    with open(os.environ["TOLD"], "a", encoding="utf-8") as told:
+        told.writelines(f"{item.name}\t{place}\n" for place in sorted(places))

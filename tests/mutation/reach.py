@@ -1,14 +1,17 @@
-"""Which checks reach which statements of a step: a check that never comes by a statement cannot notice an edit in it.
+"""Which checks come by which lines of a step: a check that never comes by an edit cannot notice it.
 
-A copy of the step is marked: before each statement in a function stands a line that tells where it is. Servers load
-the copy, too, and so they tell as well. What is edited outside of functions is for all checks.
+A copy of the step is marked: before each statement in a function of Python, and at the beginning of each block of a
+script, stands a line that tells where it is. Servers load the copy, too, and so they tell as well; what a page tells
+comes out of its console. What is edited elsewhere is for all checks.
 """
 
 import ast
 import contextlib
+import re
 from dataclasses import dataclass
 
 from tests.mutation.mutants import NOT_THESE
+from tests.mutation.scripts import blocks
 
 MODULE = "reached"
 # It is loaded by the copy, wherever that runs. A check that comes by again tells nothing new.
@@ -18,20 +21,25 @@ import os
 TOLD = set()
 
 
-def here(statement):
+def here(place):
     with open({now!r}) as now:
-        line = f"{{now.read()}}\\t{{statement}}\\n"
+        line = f"{{now.read()}}\\t{{place}}\\n"
     if line not in TOLD:
         TOLD.add(line)
         file = os.open({told!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(file, line.encode())
         os.close(file)
 """
+MARKS = {
+    ".py": f"__import__({MODULE!r}).here({{place!r}})",
+    ".js": "((window.told ??= {{}})[{place!r}] ??= console.debug('reached ' + {place!r}) ?? true);",
+}
+FROM_A_PAGE = re.compile(r"reached (\S+:\d+)")
 
 
 @dataclass(frozen=True)
-class Statement:
-    """A statement in a function: its file in the step's folder, and its first and last line, from 1."""
+class Stretch:
+    """Lines that are reached together: their file in the step's folder, the first and the last one, from 1."""
 
     path: str
     first: int
@@ -45,37 +53,41 @@ class Chart:
     """What is known of one way of checking. Let the checks be made in a `marking`; then `checks_for` knows."""
 
     def __init__(self, folder):
-        """Files go into `folder`. now: the file for the id of the check that is made, empty while the project loads."""
+        """Files go into `folder`.
+
+        now: the file for the id of the Python check that is made, empty while the project loads. told: the file with a
+        line for each check that comes by a place.
+        """
         self.now, self.told = folder / "now", folder / "told"
-        self.statements = {}
+        self.stretches = {}
         self.reached = {}
 
     @contextlib.contextmanager
     def marking(self, copy):
-        """While in here each statement of the copy tells when it is reached; then take in what they have told."""
+        """While in here each place in the copy tells when it is reached; then take in what they have told."""
         self.now.write_text("")
         self.told.write_text("")
-        texts = {path: path.read_text(encoding="utf-8") for path in python_of(copy)}
+        texts = {path: path.read_text(encoding="utf-8") for path in mutated_in(copy)}
         teller = copy.folder / f"{MODULE}.py"
         teller.write_text(TELLER.format(now=str(self.now), told=str(self.told)), encoding="utf-8")
         try:
             for file, text in texts.items():
                 path = file.relative_to(copy.folder).as_posix()
-                self.statements[path] = statements_in(path, text)
-                file.write_text(marked(text, self.statements[path]), encoding="utf-8")
+                self.stretches[path] = stretches_in(path, text)
+                file.write_text(marked(text, self.stretches[path], MARKS[file.suffix]), encoding="utf-8")
             yield
         finally:
             for file, text in texts.items():
                 file.write_text(text, encoding="utf-8")
             teller.unlink()
         for line in self.told.read_text(encoding="utf-8").splitlines():
-            check, _, statement = line.partition("\t")
-            self.reached.setdefault(statement, set()).add(check)
+            check, _, place = line.partition("\t")
+            self.reached.setdefault(place, set()).add(check)
 
     def checks_for(self, mutant):
-        """Return the ids of the checks that come by the edit of a mutant; None for all of them."""
+        """Return the checks that come by the edit of a mutant, as they were named; None for all of them."""
         last = mutant.line + mutant.old.count("\n")
-        around = [each for each in self.statements[mutant.path] if each.first <= mutant.line <= last <= each.last]
+        around = [each for each in self.stretches[mutant.path] if each.first <= mutant.line <= last <= each.last]
         if not around:
             return None
         checks = self.reached.get(str(max(around, key=lambda each: each.first)), set())
@@ -83,20 +95,34 @@ class Chart:
         return None if "" in checks else sorted(checks)
 
 
-def python_of(copy):
-    """Return the paths of what is mutated in a copy, and runs in Python."""
-    files = [(file, file.relative_to(copy.folder).as_posix()) for file in sorted(copy.folder.rglob("*.py"))]
-    return [file for file, path in files if not any(part in path for part in NOT_THESE)]
+def mutated_in(copy):
+    """Return the paths of what is mutated in a copy."""
+    files = [file for suffix in MARKS for file in sorted(copy.folder.rglob(f"*{suffix}"))]
+    return [file for file in files if not any(part in file.relative_to(copy.folder).as_posix() for part in NOT_THESE)]
 
 
-def statements_in(path, text):
-    """Return each Statement of the functions in the text of a file, those within others too."""
-    found = set()
-    for function in ast.walk(ast.parse(text)):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.update(Statement(path, first_line(each), each.end_lineno) for each in within(function))
+def stretches_in(path, text):
+    """Return each Stretch in the text of a file that a line can be put before."""
+    if path.endswith(".js"):
+        return [each for each in of_blocks(path, text) if each.first <= each.last]
     lines = text.split("\n")
-    return [each for each in found if can_be_marked(lines[each.first - 1])]
+    return [each for each in of_statements(path, text) if not lines[each.first - 1].lstrip().startswith("elif ")]
+
+
+def of_blocks(path, text):
+    """Yield the Stretch between the brackets of each block of a script, without the lines of the brackets."""
+    for begin, end in blocks(text):
+        yield Stretch(path, text.count("\n", 0, begin) + 2, text.count("\n", 0, end))
+
+
+def of_statements(path, text):
+    """Return the Stretch of each statement in the functions of a Python file, those in other ones too."""
+    return {
+        Stretch(path, first_line(statement), statement.end_lineno)
+        for function in ast.walk(ast.parse(text))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in within(function)
+    }
 
 
 def within(function):
@@ -112,16 +138,11 @@ def first_line(statement):
     return min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", []))])
 
 
-def can_be_marked(line):
-    """Return whether a line of its own can stand before the statement that begins on this line."""
-    return not line.lstrip().startswith("elif ")
-
-
-def marked(text, statements):
-    """Return the text with a line before each of these statements."""
+def marked(text, stretches, mark):
+    """Return the text with a line before each of these stretches."""
     lines = text.split("\n")
-    for each in sorted(statements, key=lambda each: each.first, reverse=True):
+    for each in sorted(stretches, key=lambda each: each.first, reverse=True):
         at = each.first - 1
         space = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-        lines.insert(at, f"{space}__import__({MODULE!r}).here({str(each)!r})")
+        lines.insert(at, f"{space}{mark.format(place=str(each))}")
     return "\n".join(lines)

@@ -136,6 +136,14 @@ def end_of_statement(found, at):
     return None
 
 
+def blocks(text):
+    """Yield (begin, end) of each block of statements in a script: the places behind its `{` and before its `}`."""
+    found = tokens(text)
+    for before, (at, token) in zip(found, enumerate(found[1:], 1), strict=False):
+        if token.text == "{" and before.text in (")", "=>", "else"):
+            yield token.end, found[matching(found, at)].at
+
+
 def matching(found, at):
     """Return the number of the token that closes the bracket at the token number `at`."""
     depth = 0

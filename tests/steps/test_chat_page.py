@@ -56,7 +56,7 @@ class Tab:
             await field.fill(text)
         await field.press("Enter")
 
-    async def is_in(self, within=5_000):
+    async def is_in(self, within=None):
         """Wait until what is written is sent."""
         await expect(self.state).to_contain_text("connected", timeout=within)
 
@@ -66,7 +66,7 @@ class Tab:
         await self.page.keyboard.insert_text(text[1:])
         await self.page.keyboard.press("Enter")
 
-    async def shows(self, text, within=5_000):
+    async def shows(self, text, within=None):
         await expect(self.log).to_contain_text(text, timeout=within)
 
     async def lines(self):

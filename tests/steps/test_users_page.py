@@ -46,7 +46,7 @@ def who_is_here(tab):
     return tab.page.get_by_role("list", name=re.compile("here", re.IGNORECASE)).get_by_role("listitem")
 
 
-async def shows_users(tab, *users, within=5_000):
+async def shows_users(tab, *users, within=None):
     """Wait until the tab's list shows just these tabs' users."""
     names = [re.compile(rf"^{re.escape(name)}\b") for name in sorted(user.name for user in users)]
     await expect(who_is_here(tab)).to_have_text(names, timeout=within)

@@ -35,6 +35,8 @@ ARGUMENTS = (
     # All pages of a window in one process: to start one costs as much as to load a page.
     "--renderer-process-limit=1",
 )
+# Milliseconds that a page may take for what is expected of it, and a control until it can be used.
+PATIENCE = {"expected": 5_000, "usable": 30_000}
 # A pulse would be drawn sixty times a second, all the while that a check waits.
 USUAL = {"viewport": {"width": 1000, "height": 800}, "reduced_motion": "reduce"}
 
@@ -71,16 +73,21 @@ class Windows:
     async def open(self, **options):
         """Open a window, a Playwright context, as nobody's yet; `options` are what is unusual about it."""
         if options:
-            async with await self.browser.new_context(**USUAL | options) as window:
+            async with await self._new(**options) as window:
                 yield window
             return
-        window = self.idle.pop() if self.idle else await self._new()
+        window = self.idle.pop() if self.idle else await self._new_to_keep()
         yield window
         await self._clear(window)
         self.idle.append(window)
 
-    async def _new(self):
-        window = await self.browser.new_context(**USUAL)
+    async def _new(self, **options):
+        window = await self.browser.new_context(**USUAL | options)
+        window.set_default_timeout(PATIENCE["usable"])
+        return window
+
+    async def _new_to_keep(self):
+        window = await self._new()
         # Always there and always empty, so that the window's process does not end with its last page.
         await window.new_page()
         return window
@@ -130,4 +137,5 @@ def expect(locator):
     # Imported late: who leaves the browser out does not wait for Playwright either.
     from playwright.async_api import expect
 
+    expect.set_options(timeout=PATIENCE["expected"])
     return expect(locator)
