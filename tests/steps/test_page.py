@@ -44,9 +44,13 @@ PUPPET = """
     constructor(url) {
       super();
       this.url = url;
-      window.happens = (event) => this.dispatchEvent(event);
+      window.happens = (event) => {
+        this.dispatchEvent(event);
+        this[`on${event.type}`]?.(event);
+      };
       setTimeout(happens, 0, new Event("open"));
     }
+    send() {}
     close() {}
   };
 """
@@ -73,6 +77,8 @@ SHOWN = {
     "new Uint8Array(2000).buffer": " ".join(["00"] * 48) + " … · 2,000 bytes",
 }
 KEPT_IN_THE_LOG = 200
+# A line of the log: the time to the millisecond, and the rest.
+LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{3} (.*)", re.DOTALL)
 # What a counter of the experiment tells of itself.
 LANE = re.compile(r"socket (\d) first number after (\d+\.\d) s, last after (\d+\.\d) s")
 HTML = "<img src=x onerror=\"document.title='broken'\">"
@@ -139,6 +145,10 @@ class Panel:
         await self.root.get_by_label("Message").fill(text)
         await self.root.locator(f'button[value="{how}"]').click()
 
+    async def page_types(self, text):
+        """Type where the focus is."""
+        await self.root.page.keyboard.type(text)
+
     async def expect_last(self, direction, kind, payload):
         last = self.frames.last
         await expect(last.locator(".payload")).to_have_text(payload)
@@ -188,6 +198,8 @@ async def test_the_page_shows_the_wait(new_page, server, case):
     await panel.expect_state("closed", within=10_000)
     await expect(panel.state).to_contain_text("1006")
     await expect(panel.root).to_contain_text("gs2")
+    took = re.search(r"(\d+\.\d) s", await panel.root.locator(".hint").text_content())
+    assert 4.5 < float(took[1]) < 10, f"the server waits for five seconds, the page says {took[1]}"
     await page.clock.run_for(1000)
     await expect(panel.root.locator(".clock")).to_be_empty()
 
@@ -200,6 +212,9 @@ async def test_the_wait_can_be_given_up(page, panel):
         await panel.expect_state("connecting")
         await panel.root.get_by_role("button", name="Close").click()
         await panel.expect_state("closed")
+        await expect(panel.root.locator(".hint")).to_have_text(
+            re.compile(r"^You gave up after \d+\.\d s, before the server")
+        )
 
 
 @check("wire", **ALL)
@@ -222,9 +237,37 @@ async def test_it_talks(panel):
     await panel.expect_last("received", "text", "Message from server: hello")
     await panel.send("aé", how="bytes")
     await panel.expect_last("received", "binary", "61 c3 a9 · 3 bytes")
-    times = await panel.frames.locator("time").all_text_contents()
-    assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}", time) for time in times), times
-    await expect(panel.root.locator('.frames li[data-direction="sent"]')).to_have_count(2)
+    await expect(panel.root.locator(".spoken")).to_have_text("received: 61 c3 a9 · 3 bytes")
+    lines = [LINE.fullmatch(text) for text in await panel.frames.all_text_contents()]
+    assert [line and line[1] for line in lines[1:]] == [
+        "· event open the server has accepted",
+        "→ sent text hello",
+        "← received text Message from server: hello",
+        "→ sent bytes 61 c3 a9 · 3 bytes",
+        "← received bytes 61 c3 a9 · 3 bytes",
+    ]
+    looks = await panel.frames.locator("time, span.direction, span.kind, span.payload").count()
+    assert looks == 4 * len(lines), "each line has a time, a direction, a kind and a payload, which look different"
+    kinds = await panel.frames.evaluate_all("(all) => all.map(({ dataset }) => [dataset.direction, dataset.kind])")
+    assert kinds[:3] == [["event", "handshake"], ["event", "open"], ["sent", "text"]]
+    assert kinds[4] == ["sent", "binary"]
+    await panel.root.locator(".clear").click()
+    await expect(panel.frames).to_have_count(0)
+
+
+@check("wire", **ANSWERING)
+async def test_the_next_word_replaces_the_last_one(panel):
+    """Enter leaves the word that was sent chosen: who types on writes another one, who presses Enter sends it again."""
+    await panel.connect()
+    message = panel.root.get_by_label("Message")
+    await message.fill("one")
+    await message.press("Enter")
+    await message.press("Enter")
+    await panel.page_types("two")
+    await message.press("Enter")
+    await panel.expect_last("received", "text", "Message from server: two")
+    sent = panel.root.locator('.frames li[data-direction="sent"] .payload')
+    assert await sent.all_text_contents() == ["one", "one", "two"]
 
 
 @check("wire", **ANSWERING)
@@ -308,6 +351,29 @@ async def test_the_log_is_not_endless(puppet):
     await expect(puppet.frames.first.locator(".payload")).to_have_text("1")
 
 
+@check("wire", **ALL)
+async def test_who_reads_the_log_is_left_in_peace(puppet):
+    """The log follows what comes, unless somebody has scrolled up to read."""
+    log = puppet.root.locator(".frames")
+
+    async def comes(text, times=1):
+        each = f'happens(new MessageEvent("message", {{ data: "{text}" }}))'
+        await puppet.root.page.evaluate(f"for (let number = 0; number < {times}; number++) {each}")
+        await puppet.expect_last("received", "text", text)
+
+    is_at_end = "(log) => log.scrollHeight - log.scrollTop - log.clientHeight < 2"
+    await puppet.connect()
+    await comes("one of many", times=60)
+    assert await log.evaluate("(log) => log.scrollHeight > log.clientHeight + 100"), "sixty lines need no scrolling"
+    assert await log.evaluate(is_at_end), "the log has not followed"
+    await log.evaluate("(log) => { log.scrollTop = 50; }")
+    await comes("while she reads")
+    assert await log.evaluate("(log) => log.scrollTop") == 50, "the log has moved under the reader"
+    await log.evaluate("(log) => { log.scrollTop = log.scrollHeight; }")
+    await comes("the last one")
+    assert await log.evaluate(is_at_end), "the log has not followed again"
+
+
 @check("wire", **ANSWERING)
 async def test_nothing_can_be_sent_unless_it_is_open(panel):
     """The buttons that send are disabled before the connection is open and after it, and the page says why."""
@@ -356,6 +422,11 @@ async def test_the_server_is_stopped_and_started(new_page, project, case):
         await expect(panel.root.locator(".hint")).to_contain_text(re.compile("server", re.IGNORECASE))
         await panel.root.locator("button.connect").click()
         await panel.expect_state("closed")
+        await expect(panel.root.locator(".hint")).to_have_text(
+            re.compile(r"^The handshake failed after 0\.\d s\. Is the")
+        )
+        await panel.expect_last("event", "close", re.compile("^1006 "))
+        await expect(panel.frames.nth(-2)).to_contain_text("· event error a script is not told why")
         server.start()
         server.wait()
         await panel.connect()
@@ -412,12 +483,35 @@ async def test_the_measurement_can_be_stopped(page, case):
 async def test_the_page_measures_events_in_turn(page):
     """The page measures how long "stop" waits: not at all beside a task, to the end inside the handler."""
     card = page.locator(".turn")
+    verdict = card.locator(".verdict")
     await card.locator('button[value="3"]').click()
-    await expect(card.locator(".verdict")).to_contain_text("stopped at")
+    await expect(verdict).to_have_text(re.compile(r"^“3”: stop was answered after 0\.\d s, with “stopped at \d”\.$"))
     await card.locator('button[value="await 3"]').click()
-    await expect(card.locator(".verdict")).to_contain_text("nothing is counting")
-    received = await card.locator('.frames li[data-direction="received"] .payload').all_text_contents()
-    assert received == ["1", "2", "3", "error: nothing is counting"]
+    with_error = "with “error: nothing is counting”."
+    await expect(verdict).to_have_text(re.compile(rf"^“await 3”: stop was answered after \d\.\d s, {with_error}$"))
+    lines = [LINE.fullmatch(text) for text in await card.locator(".frames li").all_text_contents()]
+    assert [line and line[1] for line in lines] == [
+        "→ sent text await 3",
+        "← received text 1",
+        "→ sent text stop",
+        "← received text 2",
+        "← received text 3",
+        "← received text error: nothing is counting",
+    ]
+
+
+@check("wire", gs3={"/ws/ac/count/": KEPT})
+async def test_the_measurement_in_turn_tells_what_goes_wrong(new_page, server):
+    """Before the answer it says what it sends; a socket that is closed ends it, with the code in words."""
+    page = await new_page()
+    await page.add_init_script(PUPPET)
+    await page.goto(server.url("/", "http"))
+    verdict = page.locator(".turn .verdict")
+    for _ in range(2):
+        await page.locator('.turn button[value="3"]').click()
+        await expect(verdict).to_have_text("Sending “3”…")
+        await page.evaluate('happens(new CloseEvent("close", { code: 1011 }))')
+        await expect(verdict).to_have_text(re.compile(r"^The socket was closed with code 1011: the server failed.*\.$"))
 
 
 @check("wire", **ALL)
