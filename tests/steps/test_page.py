@@ -51,7 +51,9 @@ PUPPET = """
       setTimeout(happens, 0, new Event("open"));
     }
     send() {}
-    close() {}
+    close(code) {
+      (window.closes ??= []).push(code);
+    }
   };
 """
 # As Firefox after a reload: it keeps what was disabled, and a connection was open. Deferred scripts run after this.
@@ -512,6 +514,25 @@ async def test_the_measurement_in_turn_tells_what_goes_wrong(new_page, server):
         await expect(verdict).to_have_text("Sending “3”…")
         await page.evaluate('happens(new CloseEvent("close", { code: 1011 }))')
         await expect(verdict).to_have_text(re.compile(r"^The socket was closed with code 1011: the server failed.*\.$"))
+
+
+@check("wire", gs3={"/ws/ac/count/": KEPT})
+async def test_a_measurement_in_turn_ends_the_one_before(new_page, server):
+    """Whoever begins anew has closed the first socket, and what still comes out of it is not shown."""
+    page = await new_page()
+    await page.add_init_script(PUPPET)
+    await page.goto(server.url("/", "http"))
+    button, lines = page.locator('.turn button[value="3"]'), page.locator(".turn .frames li")
+    await button.click()
+    await expect(lines).to_have_text([re.compile("→ sent text 3$")])
+    await page.evaluate("void (window.first = happens)")
+    await button.click()
+    await expect(lines).to_have_text([re.compile("→ sent text 3$")])
+    await page.evaluate('first(new MessageEvent("message", { data: "1" }))')
+    await page.evaluate('happens(new MessageEvent("message", { data: "no" }))')
+    await expect(page.locator(".turn .verdict")).to_have_text("Got “no”")
+    assert await page.evaluate("closes") == [1000, 1000]
+    assert await page.locator('.turn .frames li[data-direction="received"]').count() == 1
 
 
 @check("wire", **ALL)
