@@ -35,10 +35,10 @@ of a step are made, and kept, by
 make gs2 mutate
 ```
 
-which ends with an error when a mutant lives that is not listed. A mutant of Python meets the checks that come by the
-edited statement; what is edited outside of functions meets all. Where checks wait, for a server or a browser, and
-wherever something takes too long, a busy machine can be the reason: there a mutant counts as dead only if the step as
-it is passes the same check right after, and the mutant fails again.
+which ends with an error when a mutant lives that is not listed. A mutant meets the checks that come by the edit, by the
+statement or, in a script, by the block; what is edited outside of functions meets all. Where checks wait, for a server
+or a browser, and wherever something takes too long, a busy machine can be the reason: there a mutant counts as dead
+only if the step as it is passes the same check right after, and the mutant fails again.
 
 ## The figures
 

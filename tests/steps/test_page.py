@@ -71,11 +71,13 @@ RELOADED = """
 SHOWN = {
     "''": "(empty)",
     "'x'.repeat(300)": "x" * 300,
+    "'x'.repeat(301)": "x" * 300 + "… (301 characters)",
     "'😀'.repeat(1001)": "😀" * 300 + "… (1,001 characters)",
     "new ArrayBuffer(0)": "(empty)",
     "new Uint8Array([7]).buffer": "07 · 1 byte",
     "new Uint8Array([1, 10, 255]).buffer": "01 0a ff · 3 bytes",
     "new Uint8Array(48).buffer": " ".join(["00"] * 48) + " · 48 bytes",
+    "new Uint8Array(49).buffer": " ".join(["00"] * 48) + " … · 49 bytes",
     "new Uint8Array(2000).buffer": " ".join(["00"] * 48) + " … · 2,000 bytes",
 }
 KEPT_IN_THE_LOG = 200
@@ -222,6 +224,30 @@ async def test_the_wait_can_be_given_up(page, panel):
         )
 
 
+@check("wire", gs1={"/ws/sc/": KEPT})
+async def test_what_is_refused_at_once_is_told_apart(new_page, server, case):
+    """A handshake that fails at once is not one that nobody answers, and not one that was given up before."""
+    page = await new_page(locale="en-GB")
+    await page.clock.install(time=0)
+    await page.add_init_script(PUPPET.replace('setTimeout(happens, 0, new Event("open"));', ""))
+    await page.goto(server.url("/", "http"))
+    await page.clock.pause_at(60_000)
+    panel = Panel(page, case.route)
+    connect, close = (panel.root.locator(f"button.{name}") for name in ("connect", "close"))
+    refused = 'happens(new CloseEvent("close", { code: 1006 }))'
+    for seconds, hint in (
+        (0, "^You gave up after 0.0 s"),
+        (0.9, "^The handshake failed after 0.9 s. Is the server"),
+        (1.1, "answer"),
+    ):
+        await connect.click()
+        if "gave up" in hint:
+            await close.click()
+        await page.clock.run_for(round(seconds * 1000))
+        await page.evaluate(refused)
+        await expect(panel.root.locator(".hint")).to_have_text(re.compile(hint))
+
+
 @check("wire", **ALL)
 async def test_after_a_reload_it_begins_anew(new_page, server, case):
     """After a reload nothing is connected: the socket can be opened, and there is none to close."""
@@ -293,6 +319,8 @@ async def test_the_close_code_is_explained(panel):
     await panel.expect_state("closed")
     await expect(panel.state).to_contain_text("4000")
     await expect(panel.root.locator(".hint")).to_contain_text("bye")
+    # The button that she pressed cannot be pressed any more: the keyboard goes on beside it.
+    await expect(panel.root.locator("button.connect")).to_be_focused()
     await panel.connect()
     await panel.send("again")
     await panel.expect_last("received", "text", "Message from server: again")
@@ -343,6 +371,11 @@ async def test_what_comes_can_be_read(open_puppet):
         is_text = data.startswith("'")
         await puppet.expect_last("received", "text" if is_text else "binary", shown)
         await expect(puppet.frames.last).to_contain_text(f"← received {'text' if is_text else 'bytes'}")
+    await puppet.root.page.clock.set_fixed_time("2026-01-02T03:04:05.007")
+    await puppet.root.page.evaluate('happens(new MessageEvent("message", { data: "at seven thousandths" }))')
+    await expect(puppet.frames.last).to_have_text(
+        re.compile(r"^\d\d:\d\d:05\.007 ← received text at seven thousandths$")
+    )
 
 
 @check("wire", **ALL)
@@ -388,6 +421,7 @@ async def test_nothing_can_be_sent_unless_it_is_open(panel):
         await expect(panel.root).to_contain_text("not open")
         if connects:
             await connects()
+            await expect(panel.root.locator(".reason")).to_have_text("Enter sends as text.")
             await panel.send("bye")
             await panel.expect_state("closed")
 
