@@ -88,6 +88,9 @@ async def test_the_experiment_tells_what_it_does(card):
     assert await card.page.evaluate("sockets.map((socket) => socket.sent)") == [["5"], ["5"], ["5"]]
     lines = card.root.locator(".lanes li p")
     await expect(card.root.locator(".lanes li")).to_have_text([f"socket {number} waiting" for number in (1, 2, 3)])
+    box = await card.root.locator(".track").first.bounding_box()
+    assert box["width"] > 100, f"{box} is no room for numbers"
+    assert box["height"] > 20, f"{box} is no room for numbers"
     # Numbers without their places would only be noise in a screen reader.
     await expect(card.root.locator('.track[aria-hidden="true"]')).to_have_count(3)
     await card.wait(2)
