@@ -69,7 +69,7 @@ WHOLE = Part()
 
 
 class Judge:
-    """Checks mutants in a copy of the step. A subclass says how, in `first_failure`."""
+    """Checks mutants in a copy of the step. A subclass says how: `learn`, `checks_for` and `first_failure`."""
 
     ways: tuple[Way, ...]  # from the cheapest to the dearest
 
@@ -102,14 +102,6 @@ class Judge:
                 return found
         print(f"{mutant}: {found} fails now and then, which is not enough", flush=True)
         return None
-
-    def checks_for(self, mutant, way):
-        """Return the ids of the checks that can notice a mutant; None for all of the way."""
-        return None
-
-    def learn(self, way):
-        """Check the copy as it is, and learn what makes the way shorter. Returns what went wrong first, or None."""
-        return self.first_failure(way)
 
     def found(self, mutant, way, limit, only, until=None):
         """Return what has found the mutant, at the first try; `only` and `until` as for first_failure."""

@@ -9,9 +9,9 @@ import pytest
 
 from tests.mutation import equivalents, report, scripts
 from tests.mutation.__main__ import evenly
-from tests.mutation.judging import with_the_same_scripts
+from tests.mutation.judging import HUNG, WHOLE, Judge, ProgramJudge, Way, name_of, with_the_same_scripts
 from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
-from tests.mutation.reach import MODULE, Chart
+from tests.mutation.reach import MODULE, Chart, marked, stretches_in
 from tests.support.plan import CORE, WIRE, urgency
 from tests.workbook.conftest import ROOT
 from workbook.steps import Step, all_steps
@@ -250,3 +250,82 @@ def test_which_checks_come_by_an_edit(tmp_path, monkeypatch):
     assert checks(4, "return (\n1\n)") == checks(5) == ["a"]
     assert checks(8) == ["b"]
     assert checks(10) == []
+
+
+SCRIPT = """\
+function one({ a }) {
+  if (a) {
+    b = { c: 1 };
+  } else {
+    d();
+  }
+  e(() => { f(); });
+}
+"""
+
+
+def test_blocks_of_a_script_are_marked():
+    """At their beginning, if they have lines of their own; an object or what a function is given is no block."""
+    stretches = stretches_in("x.js", SCRIPT)
+    assert sorted((each.first, each.last) for each in stretches) == [(2, 7), (3, 3), (5, 5)]
+    lines = marked(SCRIPT, stretches, "at({place!r});").split("\n")
+    assert [lines[number] for number in (1, 3, 6)] == ["  at('x.js:2');", "    at('x.js:3');", "    at('x.js:5');"]
+    assert [line for line in lines if "at(" not in line] == SCRIPT.split("\n")
+
+
+MUTANT = Mutant("x.py", "ones", 1, "x", "y", "y")
+
+
+class Told(Judge):
+    """A judge whose checks go as it is told: what is found each time, with the mutant and with the step as it is."""
+
+    def __init__(self, *found, only=None):
+        self.left = list(found)
+        self.copies, self.only = [], only
+
+    def checks_for(self, mutant, way):
+        return self.only
+
+    def first_failure(self, way, limit, only, until=None):
+        return self.left.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("found", "waits", "what"),
+    [
+        ([None], True, None),
+        (["a"], False, "a"),
+        ([HUNG, None, HUNG], False, HUNG),
+        (["a", None, "a"], True, "a"),
+        (["a", "a", "a", None, "a"], True, "a"),  # The step as it is failed, too.
+        (["a", None, None, "a", "a", "a", None, None], True, None),  # Now and then.
+    ],
+)
+def test_a_busy_machine_kills_no_mutant(found, waits, what):
+    judge = Told(*found)
+    assert judge.try_out(MUTANT, Way("wire", waits=waits), 1) == what
+    assert not judge.left
+
+
+def test_a_mutant_that_no_check_comes_by_lives():
+    assert Told("a", only=[]).try_out(MUTANT, Way("wire"), 1) is None
+
+
+@pytest.mark.proof
+def test_a_judge_makes_the_checks_that_come_by(tmp_path):
+    step = next(step for step in all_steps(ROOT) if step.name == "gs2")
+    path, old, new = "app/consumers.py", 'self.send({"type": "websocket.accept"})', "pass"
+    text = (step.folder / path).read_text()
+    line = text[: text.index(old)].count("\n") + 1
+    judge = ProgramJudge(ROOT, step, tmp_path, WHOLE)
+    way, *_ = judge.ways
+    try:
+        assert judge.learn(way) is None
+        here = Mutant(path, "leave_out", line, old, new, text.replace(old, new, 1))
+        names = judge.checks_for(here, way)
+        assert names
+        assert judge.try_out(here, way, 60) in map(name_of, names)
+        # The same mutant, met only by checks that do not come by it, would live.
+        assert judge.found(here, way, 60, []) is None
+    finally:
+        judge.end()
