@@ -255,7 +255,9 @@ def test_which_checks_come_by_an_edit(tmp_path, monkeypatch):
 SCRIPT = """\
 function one({ a }) {
   if (a) {
-    b = { c: 1 };
+    b = {
+      c: 1,
+    };
   } else {
     d();
   }
@@ -267,9 +269,9 @@ function one({ a }) {
 def test_blocks_of_a_script_are_marked():
     """At their beginning, if they have lines of their own; an object or what a function is given is no block."""
     stretches = stretches_in("x.js", SCRIPT)
-    assert sorted((each.first, each.last) for each in stretches) == [(2, 7), (3, 3), (5, 5)]
+    assert sorted((each.first, each.last) for each in stretches) == [(2, 9), (3, 5), (7, 7)]
     lines = marked(SCRIPT, stretches, "at({place!r});").split("\n")
-    assert [lines[number] for number in (1, 3, 6)] == ["  at('x.js:2');", "    at('x.js:3');", "    at('x.js:5');"]
+    assert [lines[number] for number in (1, 3, 8)] == ["  at('x.js:2');", "    at('x.js:3');", "    at('x.js:7');"]
     assert [line for line in lines if "at(" not in line] == SCRIPT.split("\n")
 
 
