@@ -47,6 +47,8 @@ def run(step, options):
         raise Refusal("\n".join(["equivalent.toml lists what is no mutant (any more):", *map(str, stale)]), 1)
     results = report.read(step.name)
     chosen = [mutant for mutant in mutants if any(text in mutant.path for text in options.only or [""])]
+    if not chosen:
+        raise Refusal(f"{step.name} has no mutants in files named like {' or '.join(options.only)}.", 2)
     made = Counter(mutant.path for mutant in chosen)
     if options.alive:
         chosen = still_alive(step, chosen, results, known)

@@ -8,7 +8,7 @@ from runpy import run_path
 import pytest
 
 from tests.mutation import equivalents, report, scripts
-from tests.mutation.__main__ import evenly
+from tests.mutation.__main__ import evenly, main
 from tests.mutation.judging import HUNG, WHOLE, Judge, ProgramJudge, Way, name_of, with_the_same_scripts
 from tests.mutation.mutants import Mutant, changed_lines, mutant_of, mutants_in
 from tests.mutation.reach import MODULE, Chart, marked, stretches_in
@@ -144,6 +144,13 @@ def test_results_are_kept_and_told(tmp_path):
     assert "## Alive\n\nNo check notices these yet.\n\n### gs1\n\n- `app/x.py`, line 2: `four`\n  - `1four`\n" in text
     assert "five" not in text
     assert "### gs1\n\nNo one can tell.\n\n- `app/x.py`, line 1: `TWO`\n  - `1TWO`\n" in text
+
+
+def test_files_that_are_none_are_no_success(monkeypatch, capsys):
+    monkeypatch.setattr("tests.mutation.__main__.mutants_of", lambda *_: [])
+    monkeypatch.setattr(equivalents, "read", lambda _: [])
+    assert main(["gs1", "--only", "sockte.js", "--only", "urls"]) == 2
+    assert capsys.readouterr().err == "gs1 has no mutants in files named like sockte.js or urls.\n"
 
 
 def test_a_sample_is_spread_evenly():
