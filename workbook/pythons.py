@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -31,12 +32,9 @@ def hand_over(command, cwd=None, env=None):
         os.chdir(cwd)
     if os.name != "nt":
         os.execve(command[0], command, env or os.environ)
-    process = subprocess.Popen(command, env=env)
-    while True:
-        try:
-            sys.exit(process.wait())
-        except KeyboardInterrupt:
-            continue  # Ctrl-C reached that process as well: its answer is the one that counts.
+    # Ctrl-C reaches that process as well: its answer is the one that counts. (Ignored, it would be ignored there, too.)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    sys.exit(subprocess.call(command, env=env))
 
 
 def restart_in_newer_python(root, words):

@@ -84,6 +84,24 @@ def test_without_exec_the_status_is_passed_on(book):
     assert done.returncode == 3
 
 
+AT_ONCE = """
+import signal, subprocess
+
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **more):
+        super().__init__(*words, **more)
+        signal.raise_signal(signal.SIGINT)
+
+subprocess.Popen = Popen
+"""
+
+
+def test_without_exec_ctrl_c_may_come_at_once(book):
+    script = AT_ONCE + AS_ON_WINDOWS.format(script="import sys; sys.exit(3)")
+    done = book.finish([sys.executable, "-c", script], {})
+    assert (done.returncode, done.stderr) == (3, "")
+
+
 def test_without_exec_ctrl_c_is_left_to_the_one_that_works(book, started):
     process = book.popen([sys.executable, "-c", AS_ON_WINDOWS.format(script=INTERRUPTED)])
     started.append(process)
