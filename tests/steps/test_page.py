@@ -38,9 +38,11 @@ OWN_MEANINGS = {
     4403: ("private", {"gs6", "gs7"}),
     4406: ("subprotocol", {"gs7"}),
 }
-# A socket that opens; what else happens to it the check says, through window.happens.
+# A socket that opens; what else happens to it the check says, through window.happens and window.readyState.
 PUPPET = """
   window.WebSocket = class extends EventTarget {
+    static OPEN = 1;
+    static CLOSING = 2;
     constructor(url) {
       super();
       this.url = url;
@@ -49,6 +51,9 @@ PUPPET = """
         this[`on${event.type}`]?.(event);
       };
       setTimeout(happens, 0, new Event("open"));
+    }
+    get readyState() {
+      return window.readyState ?? WebSocket.OPEN;
     }
     send() {}
     close(code) {
@@ -62,7 +67,7 @@ RELOADED = """
     "readystatechange",
     () => {
       for (const button of document.querySelectorAll(".connect")) button.disabled = true;
-      for (const button of document.querySelectorAll(".close")) button.disabled = false;
+      for (const button of document.querySelectorAll(".close, form button")) button.disabled = false;
     },
     { once: true },
   );
@@ -148,6 +153,10 @@ class Panel:
     async def send(self, text, how="text"):
         await self.root.get_by_label("Message").fill(text)
         await self.root.locator(f'button[value="{how}"]').click()
+
+    async def tone(self):
+        """Return the colour of the dot beside the state."""
+        return await self.state.evaluate("(state) => getComputedStyle(state, '::before').borderTopColor")
 
     async def expect_last(self, direction, kind, payload):
         last = self.frames.last
@@ -298,6 +307,24 @@ async def test_the_next_word_replaces_the_last_one(panel):
 
 
 @check("wire", **ANSWERING)
+async def test_what_cannot_go_is_not_sent(new_page, server, case):
+    """Enter sends nothing, and the log says nothing of it, when there is no socket yet or it is about to close."""
+    page = await new_page()
+    for script in (PUPPET, RELOADED):
+        await page.add_init_script(script)
+    await page.goto(server.url("/", "http"))
+    panel = Panel(page, case.route)
+    await panel.send("too soon")
+    await panel.root.locator("button.connect").evaluate("(button) => (button.disabled = false)")
+    await panel.connect()
+    await page.evaluate("window.readyState = WebSocket.CLOSING")
+    await panel.send("too late")
+    await page.evaluate('happens(new CloseEvent("close", { code: 1000 }))')
+    await panel.expect_last("event", "close", re.compile("^1000"))
+    await expect(panel.root.locator('.frames li[data-direction="sent"]')).to_have_count(0)
+
+
+@check("wire", **ANSWERING)
 async def test_text_is_never_html(page, panel):
     """Text from a socket is shown as text."""
     await panel.connect()
@@ -332,12 +359,17 @@ async def test_the_close_code_is_explained(panel):
 async def test_each_close_code_has_its_meaning(puppet, case):
     """The page says in words what the codes of the protocol and the step's own mean, and of others that it cannot."""
     own = {code: meaning for code, (meaning, steps) in OWN_MEANINGS.items() if case.step in steps}
+    tones = {}
     for code, meaning in (MEANINGS | own).items():
         await puppet.connect()
         # Some of them no server can send: they say that there was no close frame, or none with a code.
         await puppet.root.page.evaluate(f'happens(new CloseEvent("close", {{ code: {code} }}))')
         await expect(puppet.root.locator(".hint")).to_have_text(re.compile(f"^{code}: .*{meaning}"))
         await puppet.expect_last("event", "close", re.compile(f"^{code} · .*{meaning}"))
+        tones.setdefault(await puppet.tone(), set()).add(code)
+    as_it_should_be = {1000, 4000} & (MEANINGS | own).keys()
+    assert as_it_should_be in tones.values(), f"an end that was wanted looks like no other: {tones}"
+    assert len(tones) == 2
 
 
 @check("wire", **ALL)
