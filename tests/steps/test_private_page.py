@@ -368,8 +368,12 @@ async def test_the_panels_and_the_stream_hear_the_same(new_tab, server):  # noqa
     await expect(panels[0].frames.filter(has_text="unknown_subprotocol")).to_contain_text("chat.v1")
     await expect(panels[0].state).to_contain_text("4406")
     await refused.get_by_label("Subprotocol").select_option("chat.v1")
+    await panels[1].root.get_by_label("Subprotocol").select_option("")
     for panel in panels:
         await panel.connect()
+    for panel, chosen in ((panels[0], ", and chosen chat.v1"), (panels[1], "")):
+        accepted = panel.frames.filter(has_text="has accepted").last
+        await expect(accepted.locator(".payload")).to_have_text(f"the server has accepted{chosen}")
     stream = ann.page.locator(".stream")
     await stream.get_by_role("button", name="Listen").click()
     await expect(stream.locator("[data-state]")).to_have_attribute("data-state", "open")
