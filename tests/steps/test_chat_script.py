@@ -157,6 +157,14 @@ async def test_it_says_whether_it_is_connected(chat):
 
 
 @check("wire", **CHAT)
+async def test_a_first_try_that_fails_is_not_the_last(open_chat):
+    """A page that finds no server tries again, after no longer a pause than one that has lost it."""
+    chat = await open_chat()
+    await chat.end(1006)
+    await expect(chat.hint).to_contain_text("next try in 0.4 s")
+
+
+@check("wire", **CHAT)
 async def test_each_frame_has_its_line(chat):
     """Who said it and what, whether it is mine; who came and went; notices and errors. Other events are left alone."""
     await chat.hear(

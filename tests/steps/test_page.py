@@ -291,6 +291,16 @@ async def test_it_talks(panel):
     await expect(panel.frames).to_have_count(0)
 
 
+@check("wire", **{step: routes for step, routes in ALL.items() if step != "gs1"})
+async def test_what_is_sent_says_what_it_is(puppet):
+    """The log tells text from bytes; both can be sent."""
+    await puppet.connect()
+    await puppet.send("aé")
+    await puppet.expect_last("sent", "text", "aé")
+    await puppet.send("aé", how="bytes")
+    await puppet.expect_last("sent", "binary", "61 c3 a9 · 3 bytes")
+
+
 @check("wire", **ANSWERING)
 async def test_the_next_word_replaces_the_last_one(panel):
     """Enter leaves the word that was sent chosen: who types on writes another one, who presses Enter sends it again."""

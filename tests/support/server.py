@@ -33,6 +33,9 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
 # What no server may ever print, unless a check says that it has to.
+# Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
+# 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.
+WARNINGS = "default,ignore:unclosed database in <sqlite3:ResourceWarning"
 TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Exception in|never retrieved|ResourceWarning")
 
 SQLITE_FILE = "db.sqlite3"
@@ -137,8 +140,7 @@ class Server:
         self.database = database or DATABASES.get(self.project)
         if self.database:
             environment["DATABASE_URL"] = self.database.url
-        # Python says by itself nothing of a ResourceWarning. (daphne hides all warnings; the other servers do not.)
-        self.environment = own_environment(PYTHONWARNINGS="default", **environment)
+        self.environment = own_environment(PYTHONWARNINGS=WARNINGS, **environment)
         self.port = free_port()
         self.start()
 

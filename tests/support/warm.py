@@ -38,6 +38,8 @@ WARNINGS = (
     "error::RuntimeWarning",
     "error::pytest.PytestUnraisableExceptionWarning",
     "ignore::pytest.PytestAssertRewriteWarning",
+    # From Python 3.13 on: each check's threads end with a connection to SQLite.
+    "ignore:unclosed database in <sqlite3:ResourceWarning",
 )
 
 CAN_FORK = hasattr(os, "fork")
