@@ -39,7 +39,7 @@ WARNINGS = (
     "error::pytest.PytestUnraisableExceptionWarning",
     "ignore::pytest.PytestAssertRewriteWarning",
     # From Python 3.13 on: each check's threads end with a connection to SQLite.
-    "ignore:unclosed database in <sqlite3:ResourceWarning",
+    "ignore:unclosed database:ResourceWarning",
 )
 
 CAN_FORK = hasattr(os, "fork")
