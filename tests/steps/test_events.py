@@ -1,12 +1,16 @@
 """gs7: a room's messages as server-sent events, over plain HTTP."""
 
 import asyncio
+import time
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
+from asgiref.testing import ApplicationCommunicator
+from redis.exceptions import RedisError
 
 from tests.steps.test_layers import manage
+from tests.support.client import PATIENCE
 from tests.support.events import EventStream
 from tests.support.waiting import wait_until
 from tests.tasks import check
@@ -19,10 +23,11 @@ async def listen(server, room, timeline):
     """A coroutine function that returns the EventStream of a room, as the user of a tab or as nobody."""
     streams = []
 
-    async def listen(group=room, tab=None, query="", at=server, **headers):
+    async def listen(group=room, tab=None, query="", at=server, path=None, **headers):
         if tab:
             headers["Cookie"] = tab.user.cookie
-        streams.append(EventStream(at, f"/events/?room={quote(group, safe='')}{query}", timeline, **headers))
+        path = path or f"/events/?room={quote(group, safe='')}{query}"
+        streams.append(EventStream(at, path, timeline, **headers))
         return await streams[-1].open()
 
     yield listen
@@ -51,10 +56,25 @@ async def test_messages_are_events(tab, listen):
     stream = await listen()
     assert stream.status == 200
     assert stream.headers["content-type"].startswith("text/event-stream")
+    # Neither a browser nor a proxy keeps anything of it.
+    assert stream.headers["cache-control"] == "no-store"
+    assert stream.headers["x-accel-buffering"] == "no"
     await stream.comment()
     said.append(await ann.tell("now"))
     assert [await stream.next() for _ in said] == said
+    assert not stream.comments, "it beats before its time"
     assert stream.ids == [str(message["id"]) for message in said]
+
+
+@check("wire", **EVENTS)
+async def test_no_room_is_the_lobby(tab, listen):
+    """Who names no room hears the lobby."""
+    ann = await tab("ann", "lobby")
+    stream = await listen(path="/events/")
+    await stream.comment()
+    said = await ann.tell("in the lobby")
+    while await stream.next() != said:
+        pass
 
 
 @check("wire", **EVENTS)
@@ -134,6 +154,7 @@ async def test_a_private_room_is_for_members(tab, listen, make_private, room):
     for one, status in ((None, 401), (bob, 403)):
         refused = await listen(tab=one)
         assert refused.status == status
+        assert refused.headers["content-type"].startswith("text/plain")
         assert "private" in await refused.body()
     assert await (await listen(tab=ann)).next() == said
 
@@ -186,8 +207,103 @@ async def test_each_heartbeat_keeps_it_alive(tab, listen, lively_server, make_pr
     """While nothing is said a comment comes now and then, and who is no member any more is told nothing more."""
     ann, bob = await tab("ann"), await tab("bob")
     stream, other = [await listen(tab=one, at=lively_server) for one in (ann, bob)]
-    for _ in range(4):
+    began = time.monotonic()
+    for _ in range(8):
         await stream.comment()
+    assert time.monotonic() - began > 1, "a heart that beats every 0.2 s needs more than a second for 8"
     await make_private(room, ann)
     await other.rest()
     await stream.comment()
+
+
+@check("wire", **EVENTS)
+async def test_each_heartbeat_asks_for_the_session(tab, listen, lively_server):
+    """Whose session is gone, though nobody has told this server, is told nothing more from the next heartbeat on."""
+    ann, bob = await tab("ann"), await tab("bob")
+    stream, other = [await listen(tab=one, at=lively_server) for one in (ann, bob)]
+    # At the other server, and the layer in memory carries the event to no third one.
+    await ann.user.log_out()
+    await stream.rest()
+    await other.comment()
+
+
+class Response:
+    """A stream of events in process, where one can see what it leaves behind."""
+
+    def __init__(self, application, path):
+        # As a server tells it of GET, which has no body.
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+        }
+        self.http = ApplicationCommunicator(application, scope)
+
+    async def begin(self):
+        await self.http.send_input({"type": "http.request"})
+        assert (await self.http.receive_output(PATIENCE))["status"] == 200
+        assert (await self.text()).startswith(":")
+        return self
+
+    async def text(self):
+        """Return what comes next; "" when nothing does, because the response has ended."""
+        return (await self.http.receive_output(PATIENCE)).get("body", b"").decode()
+
+    async def leave(self):
+        """Go, as a client does, and wait until the application knows."""
+        await self.http.send_input({"type": "http.disconnect"})
+        await self.http.wait(PATIENCE)
+
+
+@pytest_asyncio.fixture
+async def begin(application):
+    """A coroutine function that returns the Response of the lobby's stream, of which the first line has come."""
+    responses = []
+
+    async def begin():
+        responses.append(Response(application, "/events/"))
+        return await responses[-1].begin()
+
+    yield begin
+    for response in responses:
+        await response.leave()
+
+
+@check("process", **EVENTS)
+async def test_nothing_of_it_is_left(begin, layer):
+    """When the client goes, nobody waits for events any more, and the channel is in no group."""
+    before = asyncio.all_tasks()
+    response = await begin()
+    assert layer.groups
+    await response.leave()
+    await wait_until(lambda: asyncio.all_tasks() == before, "its tasks to end")
+    assert not any(layer.groups.values())
+
+
+@check("process", **EVENTS)
+async def test_a_layer_that_forgets_is_reminded(begin, layer, settings):
+    """A channel layer that has lost its groups, as Redis does that was started anew, has them back at a heartbeat."""
+    settings.HEARTBEAT = 0.1
+    await begin()
+    before = {group: set(channels) for group, channels in layer.groups.items()}
+    layer.groups.clear()
+    await wait_until(lambda: {group: set(them) for group, them in layer.groups.items()} == before, "the groups")
+
+
+@check("process", **EVENTS)
+async def test_without_a_layer_it_ends(begin, layer, monkeypatch):
+    """When Redis does not answer any more the response ends, without an exception: the client asks again by itself."""
+
+    async def fail(*arguments):
+        raise RedisError
+
+    response = await begin()
+    for method in ("receive", "group_discard"):
+        monkeypatch.setattr(layer, method, fail)
+    # It waits already, until something comes.
+    for group in layer.groups:
+        await layer.group_send(group, {"type": "room.frame", "id": None, "text": ""})
+    assert await response.text() == ""
+    await response.http.wait(PATIENCE)
