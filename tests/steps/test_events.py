@@ -230,13 +230,12 @@ async def test_each_heartbeat_asks_for_the_session(tab, listen, lively_server):
 class Response:
     """A stream of events in process, where one can see what it leaves behind."""
 
-    def __init__(self, application, path):
-        # As a server tells it of GET, which has no body.
+    def __init__(self, application, room):
         scope = {
             "type": "http",
             "method": "GET",
-            "path": path,
-            "query_string": b"",
+            "path": "/events/",
+            "query_string": f"room={room}".encode(),
             "headers": [(b"host", b"localhost")],
         }
         self.http = ApplicationCommunicator(application, scope)
@@ -258,12 +257,12 @@ class Response:
 
 
 @pytest_asyncio.fixture
-async def begin(application):
-    """A coroutine function that returns the Response of the lobby's stream, of which the first line has come."""
+async def begin(application, room):
+    """A coroutine function that returns the Response of a room's stream, of which the first line has come."""
     responses = []
 
     async def begin():
-        responses.append(Response(application, "/events/"))
+        responses.append(Response(application, room))
         return await responses[-1].begin()
 
     yield begin

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import importlib
 import time
 
 import pytest
 import pytest_asyncio
+from channels.layers import InMemoryChannelLayer
 
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
@@ -214,5 +216,46 @@ def test_overflow_shows_the_numbers(project):
     """`overflow` measures what is lost: the 101st message, what group_send drops, what is old, what nobody hears."""
     result = manage(project, "overflow")
     assert result.returncode == 0, result.stderr
-    for words in ("message 101 raises ChannelFull", "100 received, 50 lost", "1 sent, 0 received"):
-        assert words in result.stdout
+    assert result.stdout.splitlines() == [
+        "send, and nobody reads: message 101 raises ChannelFull.",
+        "group_send, and nobody reads: 150 sent without an error, 100 received, 50 lost.",
+        "expiry of 1 s, read after 1.2 s: 1 sent, 0 received.",
+        "group_send before the reader has joined: 1 sent, 0 received.",
+    ]
+
+
+class Generous(InMemoryChannelLayer):
+    """A channel layer as none is: it keeps more, and longer, and hands what was sent to who joins later."""
+
+    def __init__(self, expiry=None):
+        super().__init__()
+        self.told = []
+
+    def get_capacity(self, channel):
+        return 120 if channel == "reader" else 1000
+
+    async def group_send(self, group, message):
+        self.told.append((group, message))
+        await super().group_send(group, message)
+
+    async def group_add(self, group, channel):
+        await super().group_add(group, channel)
+        for told, message in self.told:
+            if told == group:
+                await self.send(channel, message)
+
+
+@check(gs4=KEPT)
+def test_overflow_does_measure(case, capsys, monkeypatch):
+    """With another layer `overflow` tells other numbers."""
+    from django.core.management import call_command
+
+    module = importlib.import_module("app.management.commands.overflow")
+    monkeypatch.setattr(module, "InMemoryChannelLayer", Generous)
+    call_command("overflow")
+    assert capsys.readouterr().out.splitlines() == [
+        "send, and nobody reads: message 121 raises ChannelFull.",
+        "group_send, and nobody reads: 150 sent without an error, 120 received, 30 lost.",
+        "expiry of 1 s, read after 1.2 s: 1 sent, 1 received.",
+        "group_send before the reader has joined: 1 sent, 1 received.",
+    ]
