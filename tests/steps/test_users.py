@@ -309,10 +309,10 @@ async def test_a_room_becomes_private(join, room, manage, quick_hearts):
 async def test_a_user_who_is_none_any_more(join, fields, quick_hearts):
     """Who is deactivated or deleted, or has another password, is turned out with 4401 at the next heartbeat."""
     ann, bob = await join(user="ann"), await join(user="bob")
+    await expect_shown(ann, ann, bob)
     await change_user(bob.user.name, **fields)
     await expect_turned_out(bob, NOT_LOGGED_IN)
-    while (await ann.hear("users"))["users"] != [ann.name]:
-        pass
+    await expect_shown(ann, ann)
     await ann.hears_only()
 
 
@@ -320,11 +320,17 @@ async def test_a_user_who_is_none_any_more(join, fields, quick_hearts):
 async def test_a_log_out_that_nobody_was_told_of(join, quick_hearts):
     """Whose session is gone, as after a log-out during the handshake, is turned out with 4401 at the next heartbeat."""
     ann, bob = await join(user="ann"), await join(user="bob")
+    await expect_shown(ann, ann, bob)
     await end_session(bob.user)
     await expect_turned_out(bob, NOT_LOGGED_IN)
-    while (await ann.hear("users"))["users"] != [ann.name]:
-        pass
+    await expect_shown(ann, ann)
     await ann.hears_only()
+
+
+async def expect_shown(member, *members):
+    """Wait until the member has been shown these as the users who are here: who comes and goes at once never is."""
+    while (await member.hear("users"))["users"] != sorted(each.name for each in members):
+        pass
 
 
 async def end_session(visitor):
