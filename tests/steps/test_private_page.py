@@ -21,6 +21,8 @@ from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+# Milliseconds: what was typed counts for three seconds.
+TYPING_IS_OVER = 6_000
 PAGE = {"gs7": {"/chat/": KEPT}}
 
 
@@ -158,7 +160,7 @@ async def test_typing_comes_and_goes(enter):  # noqa: F811
     await cid.shows("h")
     await expect(typing_in(cid)).not_to_contain_text(ann.name)
     for tab in (ann, cid):
-        await expect(typing_in(tab)).to_have_count(0)
+        await expect(typing_in(tab)).to_have_count(0, timeout=TYPING_IS_OVER)
 
 
 @check("wire", **PAGE)
