@@ -210,6 +210,7 @@ async def test_a_private_line_says_for_whom_it_is(chat):  # noqa: F811
         ["private", "line own", "who: you", "note: private, to bob, in attic", "said: all right", time],
         ["notice", "line", "who: notice", "said: we close", time],
     ]
+    await expect(chat.log.locator("> *").first).to_have_text("bob private, to you psst 12:00 Reply")
     await chat.log.get_by_role("button", name="Reply").first.click()
     await expect(chat.to).to_have_value("bob")
     # The history that comes after a reconnect is this room's.
