@@ -206,8 +206,9 @@ def lively_server(start_recorded, server):
 async def test_each_heartbeat_keeps_it_alive(tab, listen, lively_server, make_private, room):
     """While nothing is said a comment comes now and then, and who is no member any more is told nothing more."""
     ann, bob = await tab("ann"), await tab("bob")
-    stream, other = [await listen(tab=one, at=lively_server) for one in (ann, bob)]
+    # From before it: what comes while the other one opens waits to be read.
     began = time.monotonic()
+    stream, other = [await listen(tab=one, at=lively_server) for one in (ann, bob)]
     for _ in range(8):
         await stream.comment()
     assert time.monotonic() - began > 1, "a heart that beats every 0.2 s needs more than a second for 8"
@@ -287,6 +288,7 @@ async def test_a_layer_that_forgets_is_reminded(begin, layer, settings):
     settings.HEARTBEAT = 0.1
     await begin()
     before = {group: set(channels) for group, channels in layer.groups.items()}
+    assert before
     layer.groups.clear()
     await wait_until(lambda: {group: set(them) for group, them in layer.groups.items()} == before, "the groups")
 

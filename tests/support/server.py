@@ -32,10 +32,11 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
-# What no server may ever print, unless a check says that it has to.
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
 # 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.
 WARNINGS = "default,ignore:unclosed database:ResourceWarning"
+
+# What no server may ever print, unless a check says that it has to.
 TROUBLE = re.compile(r"Traceback|took too long to shut down|never awaited|Exception in|never retrieved|ResourceWarning")
 
 SQLITE_FILE = "db.sqlite3"
