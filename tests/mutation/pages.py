@@ -1,8 +1,9 @@
 """A pytest plugin: for each line on stdin it runs the checks up to the first failure, and tells which on stdout.
 
 So one server and one browser do for all mutants of a page's script. Lines are JSON: the names of the only checks to
-run, null for all. An answer is {"failed": name}, with null when all have passed. What is printed besides goes to
-stderr. Where pages are marked (see reach.py), the file named by $TOLD tells which check has come by which place.
+run, null for all; once all have passed, the quickest come first. An answer is {"failed": name}, with null when all
+have passed. What is printed besides goes to stderr. Where pages are marked (see reach.py), the file named by $TOLD
+tells which check has come by which place.
 """
 
 import json
@@ -20,6 +21,7 @@ from tests.support.verdicts import FAILED_TASKS
 # What a page does within five seconds it mostly does in less than one; a mutant that fails is tried twice.
 browser.PATIENCE = {"expected": 2_000, "usable": 6_000}
 
+SECONDS = pytest.StashKey()  # how long a check took the last time
 ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
 # What a shell starts in the background ignores Ctrl-C, and hands that on to the servers that the checks stop so.
@@ -34,6 +36,8 @@ def pytest_runtestloop(session):
         # A list of its own, in the order that it is in by now.
         chosen = [item for item in session.items if only is None or item.name in only]
         failed = first_failure(session, chosen)
+        if only is None and not failed:
+            session.items.sort(key=lambda item: item.stash[SECONDS])
         # The next mutant, a neighbour, meets it first.
         session.items.sort(key=lambda item: item.name != failed)
         print(json.dumps({"failed": failed}), file=ANSWERS, flush=True)
@@ -49,6 +53,7 @@ def first_failure(session, items):
         # As if it had never run; pytest has no public word for that.
         item._initrequest()
         reports = runtestprotocol(item, log=False, nextitem=session)
+        item.stash[SECONDS] = sum(report.duration for report in reports)
         if not all(report.passed for report in reports):
             print(*(report.longreprtext for report in reports if not report.passed), flush=True)
             return item.name
