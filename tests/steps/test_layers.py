@@ -170,6 +170,7 @@ async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
         for member in (ann, bob):
             while (await member.next()).get("msg") != "hello again":
                 pass
+        assert "Logging error" not in server.output(), server.output()
 
 
 async def expect_told_to_come_back(member):
