@@ -14,6 +14,7 @@ from pathlib import Path
 from workbook.checker import Checker
 from workbook.lesson import material_of
 from workbook.steps import Step, all_steps
+from workbook.verdict import CORE
 from workbook.watch import Watch, listen_for_saves
 
 TIMES = 5
@@ -37,23 +38,24 @@ def copy_of_finished(step):
 
 
 class Clock(Watch):
-    """A watch that draws nothing, and puts into `drawn` when it would have."""
+    """A watch that draws nothing, and puts into `times_drawn` when it would have drawn a verdict."""
 
     def __init__(self, root, step, copy, checker):
         """As a Watch."""
         super().__init__(root, step, copy, checker)
-        self.drawn_at = queue.Queue()
+        self.times_drawn = queue.Queue()
 
     def draw(self, note):
-        """Remember the time."""
-        self.drawn = self.finding() or "no failure"
-        self.drawn_at.put((time.perf_counter(), note == ""))
+        """Remember the time, if there is a verdict."""
+        self.drawn = self.finding() or ("no failure" if self.verdict.is_known(CORE) else None)
+        if self.drawn:
+            self.times_drawn.put((time.perf_counter(), note == ""))
 
     def times(self):
         """Yield when each screen of one save would have been drawn."""
         is_last = False
         while not is_last:
-            at, is_last = self.drawn_at.get(timeout=PATIENCE)
+            at, is_last = self.times_drawn.get(timeout=PATIENCE)
             yield at
 
     def ask(self):

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 from workbook.check import diagnose, screen
@@ -16,6 +17,7 @@ from workbook.speech import Refusal
 from workbook.verdict import CORE, Verdict
 
 KEYS = "h hint · r run again · q quit"
+GLANCE = 0.3  # seconds; a screen that stands still for longer looks as if the save had not been seen
 
 
 def watch(call):
@@ -69,6 +71,8 @@ class Watch:
         self.verdict = Verdict(material_of(self.step).tasks, self.copy.folder)
         self.rounds = self.verdict.rounds()
         self.drawn = None
+        self.lines = []
+        self.drawn_at = time.monotonic()
         self.ask()
 
     def ask(self):
@@ -88,10 +92,14 @@ class Watch:
             self.draw("checking on …")
 
     def is_news(self, news):
-        """Return whether there is another first failure than the one on the screen, or all that is quick has passed."""
+        """Return whether there is another first failure than the one on the screen, or all that is quick has passed.
+
+        Until one of them is there, what is known by now is news at every glance.
+        """
         if news["news"] == "broken" or self.finding() not in (None, self.drawn):
             return True
-        return self.drawn is None and self.verdict.is_known(CORE)
+        is_late = self.verdict.results and time.monotonic() - self.drawn_at > GLANCE
+        return self.drawn is None and (is_late or self.verdict.is_known(CORE))
 
     def finding(self):
         """Return what the screen is to be about: the number of the first task that has failed, or "broken"."""
@@ -102,10 +110,14 @@ class Watch:
 
     def draw(self, note):
         """Show the verdict as far as it is known; note: what is going on."""
-        self.drawn = self.finding() or "no failure"
+        self.drawn = self.finding() or ("no failure" if self.verdict.is_known(CORE) else None)
+        self.drawn_at = time.monotonic()
         diagnoses = diagnose(self.step, self.copy, self.verdict)
         lines = screen(self.root, self.step, self.copy, self.verdict, diagnoses)
-        show([*lines, Line(f"{KEYS}    {note}".rstrip(), "dim")], clear=True)
+        lines.append(Line(f"{KEYS}    {note}".rstrip(), "dim"))
+        if lines != self.lines:
+            show(lines, clear=True)
+            self.lines = lines
 
 
 def listen_for_saves(folder, events):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.workbook.conftest import ROOT, wait_for
-from tests.workbook.test_check_verb import ALL_PASS, DONE, END, FIRST_FAILS, PLAN, call, result  # noqa: F401
+from tests.workbook.test_check_verb import ALL_PASS, DONE, END, FIRST_FAILS, PLAN, begun, call, result  # noqa: F401
 from workbook import watch as watch_module
 from workbook.speech import Refusal
 from workbook.verdict import CORE
@@ -79,6 +79,19 @@ def test_when_all_that_is_quick_has_passed_that_is_shown(watch):
     assert " ✓  1  Open\n" in first
     assert first.endswith("checking on …\n")
     assert "Every task of the last step is done." in last
+
+
+def test_until_then_what_is_known_is_shown_at_every_glance(watch, monkeypatch):
+    monkeypatch.setattr(watch_module, "GLANCE", -1)
+    screens = [[f" ✓  {number}" in screen for number in (1, 2, 3)] for screen in watch(*ALL_PASS, "q")]
+    assert screens[:3] == [[True, False, False], [True, True, False], [True, True, True]]
+
+
+def test_the_same_screen_is_not_drawn_twice(watch, monkeypatch):
+    monkeypatch.setattr(watch_module, "GLANCE", -1)
+    screens = watch(*ALL_PASS, "q")
+    first, *others = ALL_PASS
+    assert watch([first[0], begun("t1"), begun("t3"), *first[1:]], *others, "q") == screens
 
 
 def test_a_project_that_does_not_load_is_shown_and_has_a_hint(watch):
