@@ -101,7 +101,6 @@ function startChat(chat) {
 
   function nameButton(name, words = name) {
     const button = element("button", "small", words);
-    button.type = "button";
     button.title = `Write to ${name} alone`;
     button.addEventListener("click", () => {
       writeTo(name);
