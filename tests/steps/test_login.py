@@ -126,10 +126,11 @@ def all_at_once(number):
 
     barrier = threading.Barrier(number, timeout=2)
 
-    def meet(**event):
-        # Who comes alone goes on alone.
-        with contextlib.suppress(threading.BrokenBarrierError):
-            barrier.wait()
+    def meet(instance, **event):
+        # The log-in saves a user once more. Who comes alone goes on alone.
+        if instance._state.adding:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                barrier.wait()
 
     pre_save.connect(meet, get_user_model())
     try:
