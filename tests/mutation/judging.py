@@ -30,6 +30,7 @@ TIMES, SECONDS_MORE = 5, 15
 TRIES = 3
 PATIENT = 4  # so many times longer than for a learner a check may be silent
 PATIENCE = 600  # seconds for the step as it is
+PATIENCE_WITH_A_CHECK = 90  # seconds; in a browser the longest takes ten
 # Servers would keep one waiting longer; nobody needs what they would still say.
 SECONDS_TO_END = 10
 HUNTERS = 10  # checks that are made first, because they have found mutants just before
@@ -302,17 +303,22 @@ class Pages:
         answers.put(None)
 
     def first_failure(self, limit, only):
-        """Return the check that fails first, LATE, or None; only: the names of the checks to make, None for all."""
+        """Return the check that fails first, LATE, or None; only: the names of the checks to make, None for all.
+
+        It is late when one check takes longer than `limit` seconds, or than any does: a page that hangs.
+        """
         self.process.stdin.write(f"{json.dumps(only)}\n".encode())
         self.process.stdin.flush()
-        try:
-            answer = self.answers.get(timeout=limit)
-        except queue.Empty:
-            self.end()
-            self.start()
-            return LATE
-        if answer is None:
-            raise Refusal(f"The checks themselves have failed. They said:\n{self.said.read_text()[-2000:]}", 1)
+        answer = {}
+        while "failed" not in answer:
+            try:
+                answer = self.answers.get(timeout=min(limit, PATIENCE_WITH_A_CHECK))
+            except queue.Empty:
+                self.end()
+                self.start()
+                return LATE
+            if answer is None:
+                raise Refusal(f"The checks themselves have failed. They said:\n{self.said.read_text()[-2000:]}", 1)
         return answer["failed"]
 
     def end(self):

@@ -1,9 +1,9 @@
 """A pytest plugin: for each line on stdin it runs the checks up to the first failure, and tells which on stdout.
 
 So one server and one browser do for all mutants of a page's script. Lines are JSON: the names of the only checks to
-run, null for all; once all have passed, the quickest come first. An answer is {"failed": name}, with null when all
-have passed. What is printed besides goes to stderr. Where pages are marked (see reach.py), the file named by $TOLD
-tells which check has come by which place.
+run, null for all; once all have passed, the quickest come first. An answer is {"begun": name} for each check, and
+{"failed": name} at the end, with null when all have passed. What is printed besides goes to stderr. Where pages are
+marked (see reach.py), the file named by $TOLD tells which check has come by which place.
 """
 
 import json
@@ -40,15 +40,20 @@ def pytest_runtestloop(session):
             session.items.sort(key=lambda item: item.stash[SECONDS])
         # The next mutant, a neighbour, meets it first.
         session.items.sort(key=lambda item: item.name != failed)
-        print(json.dumps({"failed": failed}), file=ANSWERS, flush=True)
+        answer(failed=failed)
     # Only now the server and the browser may go.
     session._setupstate.teardown_exact(None)
     return True
 
 
+def answer(**what):
+    print(json.dumps(what), file=ANSWERS, flush=True)
+
+
 def first_failure(session, items):
     """Return the name of the first of these checks that fails, or cannot be run; None if all pass."""
     for item in items:
+        answer(begun=item.name)
         session.config.stash[FAILED_TASKS].names.clear()
         # As if it had never run; pytest has no public word for that.
         item._initrequest()
