@@ -228,7 +228,7 @@ async def test_each_heartbeat_asks_for_the_session(tab, listen, lively_server):
     await other.comment()
 
 
-class Response:
+class OpenResponse:
     """A stream of events in process, where one can see what it leaves behind."""
 
     def __init__(self, application, room):
@@ -259,11 +259,11 @@ class Response:
 
 @pytest_asyncio.fixture
 async def begin(application, room):
-    """A coroutine function that returns the Response of a room's stream, of which the first line has come."""
+    """A coroutine function that returns the OpenResponse of a room's stream, of which the first line has come."""
     responses = []
 
     async def begin():
-        responses.append(Response(application, room))
+        responses.append(OpenResponse(application, room))
         return await responses[-1].begin()
 
     yield begin
