@@ -1,5 +1,6 @@
 """gs4 and on: what the chat's page makes of each frame, in a real Chromium. Here the check is the server."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,7 @@ import pytest_asyncio
 
 from tests.steps.test_chat_page import new_tab, new_window  # noqa: F401  (fixtures)
 from tests.support.browser import expect
+from tests.support.puppet import SOCKETS
 from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -15,23 +17,7 @@ CHAT = {step: {"/chat/": KEPT} for step in ("gs4", "gs5", "gs6", "gs7")}
 STORED = {step: routes for step, routes in CHAT.items() if step != "gs4"}
 NOON = "2026-03-02T12:00:00+00:00"
 KEPT_IN_THE_LOG = 500
-# Sockets that do what the check says, and keep what the page has done with them; and no chance in the pauses.
-SOCKETS = """
-  window.sockets = [];
-  window.WebSocket = class extends EventTarget {
-    constructor(url, protocol) {
-      super();
-      Object.assign(this, { url, protocol, sent: [] });
-      sockets.push(this);
-    }
-    hear(...frames) {
-      for (const frame of frames) this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(frame) }));
-    }
-    end(code) { this.dispatchEvent(new CloseEvent("close", { code })); }
-    send(text) { this.sent.push(JSON.parse(text)); }
-  };
-  Math.random = () => 0.5;
-"""
+NO_CHANCE = "Math.random = () => 0.5;"  # in the pauses between two tries
 # Of each line what kind it is, how it looks, who and what stands in it.
 LINES = """
   (lines) => lines.map((line) => [
@@ -59,7 +45,7 @@ class Chat:
 
     async def hear(self, *frames):
         """Let the page hear these frames."""
-        await self.page.evaluate("(frames) => sockets.at(-1).hear(...frames)", list(frames))
+        await self.page.evaluate("(texts) => sockets.at(-1).hear(...texts)", [*map(json.dumps, frames)])
 
     async def welcome(self, name="ann", group="hall"):
         await self.hear({"event": "welcome", "from": name, "group": group})
@@ -83,7 +69,7 @@ class Chat:
 
     async def sent(self):
         """Return the messages that the page has sent through its present socket."""
-        return await self.page.evaluate("sockets.at(-1).sent.filter(({ typing }) => !typing)")
+        return await self.page.evaluate("sockets.at(-1).sent.map(JSON.parse).filter(({ typing }) => !typing)")
 
     async def sockets(self):
         """Return how many sockets the page has opened."""
@@ -115,7 +101,7 @@ def open_chat(new_tab, server):  # noqa: F811
         # A window that nobody gets after us: its clock is ours.
         tab = await new_tab(locale="en-GB", timezone_id="UTC", **options)
         await tab.page.clock.install(time=NOON)
-        await tab.page.add_init_script(SOCKETS)
+        await tab.page.add_init_script(SOCKETS + NO_CHANCE)
         await tab.page.goto(server.url("/chat/hall/", "http"))
         await tab.page.clock.pause_at("2026-03-02T12:01:00+00:00")
         return Chat(tab)

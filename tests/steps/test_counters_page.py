@@ -6,31 +6,13 @@ import pytest
 import pytest_asyncio
 
 from tests.support.browser import expect
+from tests.support.puppet import SOCKETS
 from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 # Nothing here depends on the consumer: one card of each page is enough.
 COUNTING = {"gs2": {"/ws/sc/count/": KEPT}, "gs3": {"/ws/ac/count/": KEPT}}
-# Sockets that do what the check says, and keep what the page has done with them.
-SOCKETS = """
-  window.sockets = [];
-  window.WebSocket = class {
-    static OPEN = 1;
-    readyState = 0;
-    sent = [];
-    closes = [];
-    constructor() { sockets.push(this); }
-    open() {
-      this.readyState = 1;
-      this.onopen?.();
-    }
-    say(data) { this.onmessage?.({ data }); }
-    end(code) { this.onclose?.({ code }); }
-    send(text) { this.sent.push(text); }
-    close(code) { this.closes.push(code); }
-  };
-"""
 # When the three counts end, in seconds, and what is made of it.
 VERDICTS = {
     (2, 2, 2.9): "Side by side: 2.0 s for the first, 2.9 s for all three.",
@@ -98,9 +80,9 @@ async def test_the_experiment_tells_what_it_does(card):
     now, span = await card.drawn()
     assert 1.8 < now <= 2, "the lanes are drawn as time goes by"
     assert span == 15, "before the first number a second is taken for each"
-    await card.page.evaluate("sockets[0].say('1')")
+    await card.page.evaluate("sockets[0].hear('1')")
     await card.wait(1)
-    await card.page.evaluate("sockets[0].say('2')")
+    await card.page.evaluate("sockets[0].hear('2')")
     await expect(lines.first).to_have_text("socket 1 first number after 2.0 s, last after 3.0 s")
     await card.wait(0.1)
     assert (await card.drawn())[1] == 30, "three counts of five numbers, two seconds each"
@@ -116,7 +98,7 @@ async def test_the_experiment_judges(card):
         done = 0
         for number, end in enumerate(ends):
             await card.wait(end - done)
-            await card.page.evaluate(f"sockets[{number}].say('1')")
+            await card.page.evaluate(f"sockets[{number}].hear('1')")
             done = end
         await expect(card.verdict).to_have_text(verdict)
         await expect(card.root.locator(".lanes li")).to_have_count(3)
@@ -146,7 +128,7 @@ async def test_the_experiment_says_why_it_ended(card):
     await expect(card.verdict).to_have_text(re.compile("^Socket 1 was not accepted"))
     await card.begin(5)
     await card.open_all()
-    await card.page.evaluate("sockets[0].say('error: a number from 1 to 100')")
+    await card.page.evaluate("sockets[0].hear('error: a number from 1 to 100')")
     await expect(card.verdict).to_have_text("Socket 1 got “error: a number from 1 to 100”")
 
 

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests.steps.conftest import COUNT_INTERVAL
 from tests.support.browser import expect
+from tests.support.puppet import OPENING, SOCKETS
 from tests.support.server import Server
 from tests.tasks import EVERY_STEP, KEPT, check
 
@@ -38,29 +39,6 @@ OWN_MEANINGS = {
     4403: ("private", {"gs6", "gs7"}),
     4406: ("subprotocol", {"gs7"}),
 }
-# A socket that opens; what else happens to it the check says, through window.happens and window.readyState.
-PUPPET = """
-  window.WebSocket = class extends EventTarget {
-    static OPEN = 1;
-    static CLOSING = 2;
-    constructor(url) {
-      super();
-      this.url = url;
-      window.happens = (event) => {
-        this.dispatchEvent(event);
-        this[`on${event.type}`]?.(event);
-      };
-      setTimeout(happens, 0, new Event("open"));
-    }
-    get readyState() {
-      return window.readyState ?? WebSocket.OPEN;
-    }
-    send() {}
-    close(code) {
-      (window.closes ??= []).push(code);
-    }
-  };
-"""
 # As Firefox after a reload: it keeps what was disabled, and a connection was open. Deferred scripts run after this.
 RELOADED = """
   document.addEventListener(
@@ -179,7 +157,7 @@ def open_puppet(new_page, server, case):
 
     async def open_puppet(**options):
         page = await new_page(**options)
-        await page.add_init_script(PUPPET)
+        await page.add_init_script(OPENING)
         await page.goto(server.url("/", "http"))
         return Panel(page, case.route)
 
@@ -234,12 +212,11 @@ async def test_what_is_refused_at_once_is_told_apart(new_page, server, case):
     """A handshake that fails at once is not one that nobody answers, and not one that was given up before."""
     page = await new_page(locale="en-GB")
     await page.clock.install(time=0)
-    await page.add_init_script(PUPPET.replace('setTimeout(happens, 0, new Event("open"));', ""))
+    await page.add_init_script(SOCKETS)
     await page.goto(server.url("/", "http"))
     await page.clock.pause_at(60_000)
     panel = Panel(page, case.route)
     connect, close = (panel.root.locator(f"button.{name}") for name in ("connect", "close"))
-    refused = 'happens(new CloseEvent("close", { code: 1006 }))'
     for seconds, hint in (
         (0, r"^You gave up after 0\.0 s, before"),
         (0.9, r"^The handshake failed after 0\.9 s\. Is the server"),
@@ -249,7 +226,7 @@ async def test_what_is_refused_at_once_is_told_apart(new_page, server, case):
         if not seconds:
             await close.click()
         await page.clock.run_for(round(seconds * 1000))
-        await page.evaluate(refused)
+        await page.evaluate("sockets.at(-1).end(1006)")
         await expect(panel.root.locator(".hint")).to_have_text(re.compile(hint))
 
 
@@ -320,16 +297,16 @@ async def test_the_next_word_replaces_the_last_one(panel):
 async def test_what_cannot_go_is_not_sent(new_page, server, case):
     """Enter sends nothing, and the log says nothing of it, when there is no socket yet or it is about to close."""
     page = await new_page()
-    for script in (PUPPET, RELOADED):
+    for script in (OPENING, RELOADED):
         await page.add_init_script(script)
     await page.goto(server.url("/", "http"))
     panel = Panel(page, case.route)
     await panel.send("too soon")
     await panel.root.locator("button.connect").evaluate("(button) => (button.disabled = false)")
     await panel.connect()
-    await page.evaluate("window.readyState = WebSocket.CLOSING")
+    await page.evaluate("sockets[0].readyState = WebSocket.CLOSING")
     await panel.send("too late")
-    await page.evaluate('happens(new CloseEvent("close", { code: 1000 }))')
+    await page.evaluate("sockets[0].end(1000)")
     await panel.expect_last("event", "close", re.compile("^1000"))
     await expect(panel.root.locator('.frames li[data-direction="sent"]')).to_have_count(0)
 
@@ -373,7 +350,7 @@ async def test_each_close_code_has_its_meaning(puppet, case):
     for code, meaning in (MEANINGS | own).items():
         await puppet.connect()
         # Some of them no server can send: they say that there was no close frame, or none with a code.
-        await puppet.root.page.evaluate(f'happens(new CloseEvent("close", {{ code: {code} }}))')
+        await puppet.root.page.evaluate(f"sockets.at(-1).end({code})")
         await expect(puppet.root.locator(".hint")).to_have_text(re.compile(f"^{code}: .*{meaning}"))
         await puppet.expect_last("event", "close", re.compile(f"^{code} · .*{meaning}"))
         tones.setdefault(await puppet.tone(), set()).add(code)
@@ -392,7 +369,7 @@ async def test_the_log_tells_how_it_began_and_ended(puppet, case):
     await expect(first.locator(".payload")).to_have_text(re.compile(f"ws://.*{re.escape(case.route)}$"))
     await puppet.root.get_by_role("button", name="Close").click()
     await puppet.expect_state("closing")
-    await puppet.root.page.evaluate('happens(new CloseEvent("close", { code: 1000, reason: "good night" }))')
+    await puppet.root.page.evaluate('sockets[0].end(1000, "good night")')
     await puppet.expect_last("event", "close", re.compile(r"^1000 · .* \(“good night”\)$"))
 
 
@@ -405,12 +382,12 @@ async def test_what_comes_can_be_read(open_puppet):
     puppet = await open_puppet(locale="de-DE")
     await puppet.connect()
     for data, shown in SHOWN.items():
-        await puppet.root.page.evaluate(f'happens(new MessageEvent("message", {{ data: {data} }}))')
+        await puppet.root.page.evaluate(f"sockets[0].hear({data})")
         is_text = data.startswith("'")
         await puppet.expect_last("received", "text" if is_text else "binary", shown)
         await expect(puppet.frames.last).to_contain_text(f"← received {'text' if is_text else 'bytes'}")
     await puppet.root.page.clock.set_fixed_time("2026-01-02T03:04:05.007")
-    await puppet.root.page.evaluate('happens(new MessageEvent("message", { data: "at seven thousandths" }))')
+    await puppet.root.page.evaluate('sockets[0].hear("at seven thousandths")')
     await expect(puppet.frames.last).to_have_text(
         re.compile(r"^\d\d:\d\d:05\.007 ← received text at seven thousandths$")
     )
@@ -420,7 +397,7 @@ async def test_what_comes_can_be_read(open_puppet):
 async def test_the_log_is_not_endless(puppet):
     """The log keeps the last 200 lines: a tab that is left open for a day does not grow."""
     await puppet.connect()
-    each = 'happens(new MessageEvent("message", { data: `${number}` }))'
+    each = "sockets[0].hear(`${number}`)"
     await puppet.root.page.evaluate(f"for (let number = 0; number <= {KEPT_IN_THE_LOG}; number++) {each}")
     await puppet.expect_last("received", "text", str(KEPT_IN_THE_LOG))
     await expect(puppet.frames).to_have_count(KEPT_IN_THE_LOG)
@@ -433,7 +410,7 @@ async def test_who_reads_the_log_is_left_in_peace(puppet):
     log = puppet.root.locator(".frames")
 
     async def comes(text, times=1):
-        each = f'happens(new MessageEvent("message", {{ data: "{text}" }}))'
+        each = f'sockets[0].hear("{text}")'
         await puppet.root.page.evaluate(f"for (let number = 0; number < {times}; number++) {each}")
         await puppet.expect_last("received", "text", text)
 
@@ -586,7 +563,7 @@ async def test_the_measurement_in_turn_tells_what_goes_wrong(puppet):
     for _ in range(2):
         await page.locator('.turn button[value="3"]').click()
         await expect(verdict).to_have_text("Sending “3”…")
-        await page.evaluate('happens(new CloseEvent("close", { code: 1011 }))')
+        await page.evaluate("sockets.at(-1).end(1011)")
         await expect(verdict).to_have_text(re.compile(r"^The socket was closed with code 1011: the server failed.*\.$"))
 
 
@@ -597,13 +574,12 @@ async def test_a_measurement_in_turn_ends_the_one_before(puppet):
     button, lines = page.locator('.turn button[value="3"]'), page.locator(".turn .frames li")
     await button.click()
     await expect(lines).to_have_text([re.compile("→ sent text 3$")])
-    await page.evaluate("void (window.first = happens)")
     await button.click()
     await expect(lines).to_have_text([re.compile("→ sent text 3$")])
-    await page.evaluate('first(new MessageEvent("message", { data: "1" }))')
-    await page.evaluate('happens(new MessageEvent("message", { data: "no" }))')
+    await page.evaluate('sockets[0].hear("1")')
+    await page.evaluate('sockets[1].hear("no")')
     await expect(page.locator(".turn .verdict")).to_have_text("Got “no”")
-    assert await page.evaluate("closes") == [1000, 1000]
+    assert await page.evaluate("sockets.map(({ closes }) => closes)") == [[1000], [1000]]
     assert await page.locator('.turn .frames li[data-direction="received"]').count() == 1
 
 

@@ -124,7 +124,7 @@ async def test_typing_is_told_once_a_second(chat):  # noqa: F811
 
     async def told():
         """Return how often it was told since the last time, and to how many sockets."""
-        count = "(({ sent }) => sent.splice(0).filter((frame) => frame.typing === true).length)"
+        count = "(({ sent }) => sent.splice(0).map(JSON.parse).filter((frame) => frame.typing === true).length)"
         return await chat.page.evaluate(f"sockets.map({count})")
 
     await here(chat, "ann", "bob")
