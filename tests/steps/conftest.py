@@ -456,7 +456,7 @@ def user_for(case, new_visitor, idle_users):
 
     async def signed_up():
         visitor = new_visitor()
-        await visitor.sign_up()
+        await (visitor.sign_up() if case.way in SERVERS else visitor.be_signed_up())
         return visitor
 
     yield user_for
