@@ -24,6 +24,8 @@ browser.PATIENCE = {"expected": 2_000, "usable": 6_000}
 SECONDS = pytest.StashKey()  # how long a check took the last time
 ANSWERS = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
+# What a check says may hold half a character, which a page has sent.
+sys.stdout.reconfigure(errors="backslashreplace")
 # What a shell starts in the background ignores Ctrl-C, and hands that on to the servers that the checks stop so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
