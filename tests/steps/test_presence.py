@@ -239,6 +239,21 @@ async def test_a_ghost_goes(join, settings):
         missing = [other for other in missing if other != frame]
 
 
+@check("process", **BEATING)
+async def test_who_is_lost_is_on_nobodys_list(join, settings):
+    """Of a user who is lost everybody is told with the new list: nobody's own heart has to find out."""
+    settings.HEARTBEAT = 60
+    idle = await join(user="ann")
+    settings.HEARTBEAT = 0.1
+    # This heart finds out, and keeps ann here.
+    await join(user="ann")
+    bob = await join(user="bob")
+    await hear_users(idle, idle, bob)
+    bob.client.communicator.future.cancel()
+    await idle.hear("leave", **{"from": bob.name})
+    await hear_users(idle, idle)
+
+
 def memberships(layer):
     """Return who is in the layer's groups, as a set of (group, channel)."""
     return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
