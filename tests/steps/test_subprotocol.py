@@ -1,7 +1,9 @@
 """gs7: the subprotocol chat.v1."""
 
 import pytest
+from redis.exceptions import ConnectionError
 
+from tests.support.client import Closed
 from tests.tasks import GENERIC, check
 
 OFFERS = {"gs7": dict.fromkeys(GENERIC, 8)}
@@ -47,6 +49,23 @@ async def test_who_is_refused_for_another_reason_can_read_it_too(seat):
     await ann.client.connect()
     assert ann.client.subprotocol == "chat.v1"
     await ann.client.expect_close(4401)
+
+
+@check("process", gs7={"/ws/wsc/": 8, "/ws/ajwc/": 8})
+async def test_who_comes_while_redis_is_away_can_read_it_too(seat, layer, monkeypatch):
+    """Turned away because the layer fails, a client that offers chat.v1 has it chosen: a browser gets the code."""
+
+    async def fail(*message):
+        raise ConnectionError("Redis is away")
+
+    for method in ("group_add", "group_send", "send"):
+        monkeypatch.setattr(layer, method, fail)
+    ann = await seat(user="ann", subprotocols=["chat.v1"])
+    await ann.client.connect()
+    assert ann.client.subprotocol == "chat.v1"
+    with pytest.raises(Closed) as closed:
+        await ann.drain()
+    assert closed.value.code == 4013
 
 
 TRY = """([address, offered]) => new Promise((done) => {
