@@ -5,6 +5,10 @@ import contextlib
 import sqlite3
 
 import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from django.core.management import call_command
+from django.db import connection
 
 from tests.steps.conftest import LOCK_TIMEOUT
 from tests.steps.test_presence import two_servers, visit  # noqa: F401  (fixtures)
@@ -114,6 +118,47 @@ async def test_of_tabs_on_two_servers_one_is_told(two_servers, visit, project, r
         while (frame := await one.next()).get("msg") != "is that all?":
             heard += [frame["msg"]] if frame["event"] == "notice" else []
     assert heard == ["once"]
+
+
+class AsIfRemote:
+    """The layer in memory, but not of its class: one that `notify` can believe to reach other processes."""
+
+    def __init__(self):
+        self.layer = InMemoryChannelLayer()
+
+    def __getattr__(self, name):
+        return getattr(self.layer, name)
+
+
+@check("process", **NOTIFY)
+async def test_who_comes_meanwhile_is_told_once(tab, settings, monkeypatch):
+    """Who connects after a notice was kept, and before it is sent, gets it once."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.{AsIfRemote.__name__}"}}
+    # It may look for Redis elsewhere than in the layer.
+    settings.REDIS_URL = "redis://localhost"
+    monkeypatch.setenv("REDIS_URL", settings.REDIS_URL)
+    layer = get_channel_layer()
+    came = []
+
+    async def group_send(group, event):
+        monkeypatch.setattr(layer, "group_send", layer.layer.group_send)
+        came.append(await tab("ann"))
+        await layer.group_send(group, event)
+
+    before = await tab("ann")
+    monkeypatch.setattr(layer, "group_send", group_send)
+    await sync_to_async(notify_here, thread_sensitive=False)("hello", "--user", before.name)
+    assert came, "nothing was sent"
+    for one in (before, *came):
+        assert [frame["msg"] for frame in await one.heard() if frame["event"] == "notice"] == ["hello"]
+
+
+def notify_here(*words):
+    """Run `notify` in this process."""
+    try:
+        call_command("notify", *words)
+    finally:
+        connection.close()
 
 
 @check(gs7=7)
