@@ -212,4 +212,4 @@ def test_the_real_thing_on_a_terminal(terminal):
     wait_for(lambda: terminal.shows("Task 5"), "a new screen", within=40)
     terminal.press("q")
     assert terminal.process.wait(timeout=20) == 0
-    assert not terminal.shows("Traceback")
+    assert not terminal.shows("Traceback"), terminal.seen
