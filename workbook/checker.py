@@ -53,7 +53,9 @@ class Checker:
         """Put what the process says into the queue; at its end, that too."""
         with process.stdout:
             for line in process.stdout:
-                self.events.put(("news", json.loads(line)))
+                # A part of the checks that was ended, as by a new question, may have left half a line.
+                with contextlib.suppress(json.JSONDecodeError):
+                    self.events.put(("news", json.loads(line)))
         self.events.put(("news", {"news": "end", "of": process.pid}))
 
     def ask(self, copy, levels, tasks, is_proof=False, first=(), only=None, now=None):

@@ -118,6 +118,8 @@ class Kennel:
             os.killpg(self.children[0], signal.SIGKILL)
         for child in self.children:
             os.waitpid(child, 0)
+        # It may have been in the middle of a line.
+        print(file=self.news)
 
     def tell(self, **news):
         print(json.dumps(news), file=self.news, flush=True)

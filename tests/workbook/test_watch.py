@@ -4,15 +4,18 @@ import contextlib
 import os
 import pty
 import queue
+import select
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+from tests.support.warm import Kennel
 from tests.workbook.conftest import ROOT, wait_for
 from tests.workbook.test_check_verb import ALL_PASS, DONE, END, FIRST_FAILS, PLAN, begun, call, result  # noqa: F401
 from workbook import watch as watch_module
+from workbook.checker import Checker
 from workbook.speech import Refusal
 from workbook.verdict import CORE
 from workbook.watch import KEYS, Watch
@@ -137,6 +140,24 @@ def test_a_copy_that_is_gone_ends_it(watch):
 def test_checks_that_cannot_run_end_it(watch):
     with pytest.raises(Refusal, match="They do not run"):
         watch([{"news": "end", "of": 1}])
+
+
+def test_half_a_line_of_a_part_that_was_ended_is_no_news():
+    reading, writing = os.pipe()
+    half = "import time; print('{\"news\": ', end='', flush=True); time.sleep(60)"
+    part = subprocess.Popen([sys.executable, "-c", half], stdout=writing, start_new_session=True)
+    assert select.select([reading], [], [], 20)[0], "the part has written nothing"
+    ended, is_child = os.pipe()
+    os.close(is_child)
+    with os.fdopen(writing, "w") as news:
+        kennel = Kennel(news, None, "a folder")
+        kennel.children = [part.pid]
+        kennel.wait_for_end(ended)
+        kennel.tell(news="end")
+    part.wait()
+    checker = SimpleNamespace(events=queue.Queue())
+    Checker.listen(checker, SimpleNamespace(stdout=os.fdopen(reading, "rb"), pid=part.pid))
+    assert [news for _, news in checker.events.queue] == [{"news": "end"}, {"news": "end", "of": part.pid}]
 
 
 # The command in a process of its own, without the environment that it would make.
