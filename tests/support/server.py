@@ -214,20 +214,28 @@ class Server:
         try:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
+            workers = children_of(self.process.pid)
             self.process.kill()
             self.process.wait()
+            for worker in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
             raise AssertionError(f"{self.kind} did not end within 5 s of Ctrl-C") from None
         finally:
-            self.reader.join(timeout=5)
-            self.process.stdout.close()
+            self.let_go()
         return self.process.returncode
+
+    def let_go(self):
+        """Close the pipe, when nobody writes into it any more; otherwise closing would wait for them."""
+        self.reader.join(timeout=5)
+        if not self.reader.is_alive():
+            self.process.stdout.close()
 
     def kill(self):
         """End the process as a power cut would; `start` starts it again on the same port."""
         self.process.kill()
         self.process.wait()
-        self.reader.join(timeout=5)
-        self.process.stdout.close()
+        self.let_go()
 
     def __enter__(self):
         self.wait()
@@ -235,6 +243,14 @@ class Server:
 
     def __exit__(self, *error):
         self.stop()
+
+
+def children_of(pid):
+    """Return the ids of a process's children, for `pgrep` knows: a parent that is killed leaves its workers behind."""
+    if not shutil.which("pgrep"):
+        return []
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(each) for each in found.stdout.split()]
 
 
 def manage(project, *words, **environment):

@@ -238,8 +238,9 @@ async def test_what_is_said_on_the_wire(tmp_path, monkeypatch):
 ENDS = "print('no')\nraise SystemExit(3)\n"
 NO_SERVER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 STUBBORN = """
-import http.server, signal, sys
+import http.server, signal, subprocess, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 address = ("127.0.0.1", int(sys.argv[-1].rpartition(":")[2]))
 http.server.HTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
 """
@@ -278,6 +279,7 @@ def test_a_server_that_does_not_end(tmp_path, monkeypatch):
     server.wait()
     with pytest.raises(AssertionError, match=r"^runserver did not end within 5 s of Ctrl-C$"):
         server.stop()
+    assert server.process.stdout.closed, "its worker, which writes into the same pipe, still lives"
 
 
 def test_a_database_that_cannot_be_made(tmp_path):
