@@ -99,18 +99,19 @@ class Watch:
         if news["news"] == "broken" or self.finding() not in (None, self.drawn):
             return True
         is_late = self.verdict.results and time.monotonic() - self.drawn_at > GLANCE
-        return self.drawn is None and (is_late or self.verdict.is_known(CORE))
+        return self.drawn is None and is_late
 
     def finding(self):
-        """Return what the screen is to be about: the number of the first task that has failed, or "broken"."""
+        """Return what the screen is to be about: the number of the first task that has failed, a word, or None."""
         if self.verdict.broken:
             return "broken"
-        first = self.verdict.first_failure
-        return first and (first[0] or "kept")
+        if first := self.verdict.first_failure:
+            return first[0] or "kept"
+        return "no failure" if self.verdict.is_known(CORE) else None
 
     def draw(self, note):
         """Show the verdict as far as it is known; note: what is going on."""
-        self.drawn = self.finding() or ("no failure" if self.verdict.is_known(CORE) else None)
+        self.drawn = self.finding()
         self.drawn_at = time.monotonic()
         diagnoses = diagnose(self.step, self.copy, self.verdict)
         lines = screen(self.root, self.step, self.copy, self.verdict, diagnoses)
