@@ -9,6 +9,7 @@ import pytest
 from tests.steps.test_users import end_session, expect_turned_out
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
+from tests.support.postgres import all_rows_locked
 from tests.support.server import DEPLOYED, Server
 from tests.support.visitor import visitor_of
 from tests.support.waiting import wait_until
@@ -80,9 +81,6 @@ async def test_a_ticket_works_once_at_once(user_for, come):
 @check("postgres", **TICKETS)
 async def test_a_ticket_works_once_on_two_servers(user_for, come, start_recorded, server, case, timeline):
     """Of two who come with one ticket to two servers in the same moment, one is let in."""
-    import psycopg
-
-    url = server.environment["DATABASE_URL"]
     other = start_recorded(server.database)
     await asyncio.to_thread(other.wait)
     ann = await user_for("ann")
@@ -97,21 +95,12 @@ async def test_a_ticket_works_once_on_two_servers(user_for, come, start_recorded
         finally:
             await client.discard()
 
-    with psycopg.connect(url) as connection, psycopg.connect(url, autocommit=True) as observer:
-        lock_all_rows(connection)
+    with all_rows_locked(server.environment["DATABASE_URL"]) as how_many_wait:
         both = asyncio.gather(come(ticket), come_there())
         # So both have seen the ticket before one of them can have used it up.
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await wait_until(lambda: observer.execute(waiting).fetchone()[0] >= 2, "both to want the ticket", within=3)
-        connection.rollback()
-        assert sorted(map(str, await both)) == sorted([ann.name, str(NOT_LOGGED_IN)])
+        await wait_until(lambda: how_many_wait() >= 2, "both to want the ticket", within=3)
+    assert sorted(map(str, await both)) == sorted([ann.name, str(NOT_LOGGED_IN)])
     other.kill()
-
-
-def lock_all_rows(connection):
-    """Let nobody change or delete what is in the tables of the project's app."""
-    for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'app_%'").fetchall():
-        connection.execute(f'SELECT * FROM "{table}" FOR UPDATE')
 
 
 @check("process", "wire", **TICKETS)
