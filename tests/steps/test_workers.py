@@ -106,7 +106,8 @@ async def test_a_worker_is_killed(workers, come):
     visitors = await sign_up(workers, 3)
     listeners = [await come() for _ in range(40)]
     texts = [f"message {number}" for number in range(EACH)]
-    talks = [asyncio.create_task(talk(come, visitor, texts)) for visitor in visitors]
+    tabs = [await come(visitor) for visitor in visitors]
+    talks = [asyncio.create_task(talk(come, tab, texts)) for tab in tabs]
     while (await listeners[0].next_of("message"))["msg"] != texts[2]:
         pass
     os.kill(processes_of(workers)[0], signal.SIGKILL)
@@ -126,9 +127,9 @@ async def test_a_worker_is_killed(workers, come):
     assert 0 < closed < len(listeners), f"{closed} connections ended with the worker"
 
 
-async def talk(come, visitor, texts):
+async def talk(come, tab, texts):
     """Say one after the other, each until it is acknowledged; come back if the connection ends. Return what came."""
-    tab, seen = await come(visitor), []
+    seen = []
     for text in texts:
         while text not in [message["msg"] for message in seen if message["from"] == tab.name]:
             try:
@@ -138,7 +139,7 @@ async def talk(come, visitor, texts):
                     if (seen[-1]["msg"], seen[-1]["from"]) == (text, tab.name):
                         break
             except Closed:
-                tab = await come(visitor, query="?after=0")
+                tab = await come(tab.user, query="?after=0")
                 seen = [*seen, *tab.messages]
     return seen
 
