@@ -38,10 +38,11 @@ def pytest_runtestloop(session):
         # A list of its own, in the order that it is in by now.
         chosen = [item for item in session.items if only is None or item.name in only]
         failed = first_failure(session, chosen)
-        if only is None and not failed:
+        if failed:
+            # The next mutant, a neighbour, meets it first.
+            session.items.sort(key=lambda item: item.name != failed)
+        elif only is None:
             session.items.sort(key=lambda item: item.stash[SECONDS])
-        # The next mutant, a neighbour, meets it first.
-        session.items.sort(key=lambda item: item.name != failed)
         answer(failed=failed)
     # Only now the server and the browser may go.
     session._setupstate.teardown_exact(None)

@@ -240,6 +240,7 @@ async def test_a_ghost_goes(join, settings):
 
 
 @check("process", **BEATING)
+@pytest.mark.unhurried
 async def test_who_is_lost_is_on_nobodys_list(join, settings):
     """Of a user who is lost everybody is told with the new list: nobody's own heart has to find out."""
     settings.HEARTBEAT = 60

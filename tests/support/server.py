@@ -246,11 +246,14 @@ class Server:
 
 
 def children_of(pid):
-    """Return the ids of a process's children, for `pgrep` knows: a parent that is killed leaves its workers behind."""
-    if not shutil.which("pgrep"):
-        return []
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(each) for each in found.stdout.split()]
+    """Return the ids of a process's children, as far as the system tells: one that is killed leaves them behind."""
+    if Path("/proc/self/task").is_dir():
+        told = " ".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    elif shutil.which("pgrep"):
+        told = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    else:
+        told = ""
+    return [int(each) for each in told.split()]
 
 
 def manage(project, *words, **environment):

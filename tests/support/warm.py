@@ -118,7 +118,7 @@ class Kennel:
             os.killpg(self.children[0], signal.SIGKILL)
         for child in self.children:
             os.waitpid(child, 0)
-        # It may have been in the middle of a line.
+        # One of them may have been in the middle of a line.
         print(file=self.news)
 
     def tell(self, **news):
