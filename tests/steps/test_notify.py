@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from tests.steps.test_presence import two_servers, visit  # noqa: F401  (fixtures)
-from tests.support.postgres import all_rows_locked
+from tests.steps.test_tickets import all_rows_locked
 from tests.support.server import free_port, manage
 from tests.support.waiting import wait_until
 from tests.tasks import check

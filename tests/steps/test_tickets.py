@@ -1,6 +1,7 @@
 """From gs6 on: a ticket lets a client in that is no browser; once, for a minute, as the user who has asked for it."""
 
 import asyncio
+import contextlib
 import json
 import re
 
@@ -9,7 +10,6 @@ import pytest
 from tests.steps.test_users import end_session, expect_turned_out
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
-from tests.support.postgres import all_rows_locked
 from tests.support.server import DEPLOYED, Server
 from tests.support.visitor import visitor_of
 from tests.support.waiting import wait_until
@@ -101,6 +101,20 @@ async def test_a_ticket_works_once_on_two_servers(user_for, come, start_recorded
         await wait_until(lambda: how_many_wait() >= 2, "both to want the ticket", within=3)
     assert sorted(map(str, await both)) == sorted([ann.name, str(NOT_LOGGED_IN)])
     other.kill()
+
+
+@contextlib.contextmanager
+def all_rows_locked(url):
+    """Let nobody change or delete what is in the tables of the project's app; yield a function: how many want to."""
+    import psycopg
+
+    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'app_%'"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(url) as connection, psycopg.connect(url, autocommit=True) as observer:
+        for (table,) in connection.execute(tables).fetchall():
+            connection.execute(f'SELECT * FROM "{table}" FOR UPDATE')
+        yield lambda: observer.execute(waiting).fetchone()[0]
+        connection.rollback()
 
 
 @check("process", "wire", **TICKETS)

@@ -119,17 +119,3 @@ def new_database(server_url):
         connection.execute(f'CREATE DATABASE "{name}"')
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-@contextlib.contextmanager
-def all_rows_locked(url):
-    """Let nobody change or delete what is in the tables of the project's app; yield a function: how many want to."""
-    import psycopg
-
-    tables = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'app_%'"
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    with psycopg.connect(url) as connection, psycopg.connect(url, autocommit=True) as observer:
-        for (table,) in connection.execute(tables).fetchall():
-            connection.execute(f'SELECT * FROM "{table}" FOR UPDATE')
-        yield lambda: observer.execute(waiting).fetchone()[0]
-        connection.rollback()
