@@ -1,9 +1,9 @@
 """Checks the finished steps again and again, with all cores busy: what fails now and then is no check to rely on.
 
-    python -m tests.support.often gs1 gs2 --times 100
+    python -m tests.support.often gs1 gs2 --times 100 --checks wire
 
-It prints a line for each step, and every failure. `--wire` makes the checks with servers, too. It ends with status 1
-if anything has failed.
+It prints a line for each step, and every failure. The checks are the quick ones, those on the wire, or the slow ones,
+which start other programs. It ends with status 1 if anything has failed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.plan import CORE, REST, WIRE
+from tests.support.plan import AGAIN, CORE, REST, SLOW, WIRE
 from workbook.checker import Checker
 from workbook.feedback import copy_of_finished
 from workbook.lesson import material_of
@@ -23,6 +23,7 @@ from workbook.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = {step.name: step for step in all_steps(ROOT)}
+LEVELS = {"quick": [CORE, REST], "wire": [WIRE], "slow": [SLOW, AGAIN]}
 
 
 @contextlib.contextmanager
@@ -63,27 +64,32 @@ def step_name(word):
     return word
 
 
+def number(word):
+    """Return a number from 1 on. Raises argparse.ArgumentTypeError."""
+    if not word.isdecimal() or int(word) == 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of runs")
+    return int(word)
+
+
 def main(words=None):
     """Check what the words of the command line ask for. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.often", description="check steps again and again")
     parser.add_argument("steps", nargs="*", type=step_name, metavar="gsN", help="all, if none is named")
-    parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--wire", action="store_true", help="with servers, too")
+    parser.add_argument("--times", type=number, default=100)
+    parser.add_argument("--checks", choices=LEVELS, default="quick")
     asked = parser.parse_args(words)
-    levels = [CORE, REST, WIRE] if asked.wire else [CORE, REST]
     failed = 0
     with busy_cores():
         for name in asked.steps or STEPS:
             begin, runs, failures = time.perf_counter(), 0, 0
-            for verdict in check_often(STEPS[name], asked.times, levels):
+            for verdict in check_often(STEPS[name], asked.times, LEVELS[asked.checks]):
                 runs += 1
                 failures += not verdict.is_right
                 for number, failure in verdict.failures.items():
                     print(f"{name}, run {runs}, task {number}: {failure['promise']} {failure['what']}", flush=True)
             seconds = time.perf_counter() - begin
-            print(
-                f"{name}: {runs} runs of {len(verdict.results)} checks, {failures} failed, {seconds:.0f} s", flush=True
-            )
+            checks = f"{len(verdict.results)} {asked.checks} checks"
+            print(f"{name}: {runs} runs of {checks}, {failures} failed, {seconds:.0f} s", flush=True)
             failed += failures
     return 1 if failed else 0
 

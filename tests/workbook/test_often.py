@@ -34,25 +34,31 @@ def runs(tmp_path, monkeypatch):
 def test_all_pass(runs, capsys):
     asked = runs("passed", "passed")
     assert often.main(["gs1", "--times", "2"]) == 0
-    assert capsys.readouterr().out.startswith("gs1: 2 runs of 2 checks, 0 failed, ")
+    assert capsys.readouterr().out.startswith("gs1: 2 runs of 2 quick checks, 0 failed, ")
     assert asked == [("gs1", 2, [often.CORE, often.REST])]
 
 
 def test_what_fails_now_and_then_is_told(runs, capsys):
     asked = runs("passed", "failed")
-    assert often.main(["--wire"]) == 1
+    assert often.main(["--checks", "wire"]) == 1
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first == "gs1, run 2, task 1: It is open. Nobody answered the handshake."
-    assert second.startswith("gs1: 2 runs of 2 checks, 1 failed, ")
-    assert [(name, levels) for name, _, levels in asked] == [
-        (name, [often.CORE, often.REST, often.WIRE]) for name in often.STEPS
-    ]
+    assert second.startswith("gs1: 2 runs of 2 wire checks, 1 failed, ")
+    assert [(name, levels) for name, _, levels in asked] == [(name, [often.WIRE]) for name in often.STEPS]
 
 
 NO_STEP = "there is no step 'gs9'; the steps are gs1, gs2, gs3, gs4, gs5, gs6, gs7"
 
 
-@pytest.mark.parametrize(("words", "said"), [(["gs9"], NO_STEP), (["--times", "x"], "invalid int value: 'x'")])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gs9"], NO_STEP),
+        (["--times", "x"], "'x' is no number of runs"),
+        (["--times", "0"], "'0' is no number of runs"),
+        (["--checks", "all"], "invalid choice: 'all'"),
+    ],
+)
 def test_wrong_words(words, said, capsys):
     with pytest.raises(SystemExit) as end:
         often.main(words)
