@@ -64,7 +64,7 @@ def step_name(word):
     return word
 
 
-def number(word):
+def number_of_runs(word):
     """Return a number from 1 on. Raises argparse.ArgumentTypeError."""
     if not word.isdecimal() or int(word) == 0:
         raise argparse.ArgumentTypeError(f"{word!r} is no number of runs")
@@ -75,7 +75,7 @@ def main(words=None):
     """Check what the words of the command line ask for. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.often", description="check steps again and again")
     parser.add_argument("steps", nargs="*", type=step_name, metavar="gsN", help="all, if none is named")
-    parser.add_argument("--times", type=number, default=100)
+    parser.add_argument("--times", type=number_of_runs, default=100)
     parser.add_argument("--checks", choices=LEVELS, default="quick")
     asked = parser.parse_args(words)
     failed = 0
