@@ -16,8 +16,8 @@ def runs(tmp_path, monkeypatch):
     asked = []
 
     def runs(*outcomes):
-        def check_often(step, times, levels):
-            asked.append((step.name, times, levels))
+        def check_often(step, times, levels, words):
+            asked.append((step.name, times, levels, words))
             for outcome in outcomes:
                 verdict = Verdict({1: Task("Open")}, tmp_path)
                 for news in (PLAN, result("t1", CORE, outcome), result("t0", CORE)):
@@ -35,7 +35,7 @@ def test_all_pass(runs, capsys):
     asked = runs("passed", "passed")
     assert often.main(["gs1", "--times", "2"]) == 0
     assert capsys.readouterr().out.startswith("gs1: 2 runs of 2 quick checks, 0 failed, ")
-    assert asked == [("gs1", 2, [often.CORE, often.REST])]
+    assert asked == [("gs1", 2, [often.CORE, often.REST], "")]
 
 
 def test_what_fails_now_and_then_is_told(runs, capsys):
@@ -44,7 +44,7 @@ def test_what_fails_now_and_then_is_told(runs, capsys):
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first == "gs1, run 2, task 1: It is open. Nobody answered the handshake."
     assert second.startswith("gs1: 2 runs of 2 wire checks, 1 failed, ")
-    assert [(name, levels) for name, _, levels in asked] == [(name, [often.WIRE]) for name in often.STEPS]
+    assert [(name, levels) for name, _, levels, _ in asked] == [(name, [often.WIRE]) for name in often.STEPS]
 
 
 NO_STEP = "there is no step 'gs9'; the steps are gs1, gs2, gs3, gs4, gs5, gs6, gs7"
@@ -79,3 +79,12 @@ def test_it_really_checks():
     (verdict,) = often.check_often(often.STEPS["gs1"], 1, [often.CORE])
     assert verdict.is_right
     assert verdict.results
+
+
+@pytest.mark.proof
+def test_only_what_was_asked_for(monkeypatch, capsys):
+    monkeypatch.setattr(often, "busy_cores", nullcontext)
+    assert often.main(["gs2", "--times", "1", "--only", "test_bye_closes"]) == 0
+    assert "1 runs of 1 quick checks, 0 failed" in capsys.readouterr().out
+    assert often.main(["gs2", "--times", "1", "--only", "test_nothing"]) == 1
+    assert "1 runs of 0 quick checks, 1 failed" in capsys.readouterr().out
