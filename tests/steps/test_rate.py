@@ -1,4 +1,4 @@
-"""gs7: nobody says more than ten things in a second."""
+"""gs7: nobody says more in a second than the setting MESSAGES_PER_SECOND allows."""
 
 import asyncio
 from datetime import datetime
@@ -8,25 +8,27 @@ import pytest
 
 from tests.tasks import GENERIC, check
 
-LIMIT = 10  # messages of one user in a second
+# Messages of one user in a second. Not the step's own ten: on a busy machine they take longer than that.
+LIMIT = 3
 RATE = {"gs7": dict.fromkeys(GENERIC, 5)}
 
 
 @pytest.fixture(autouse=True)
-def the_limit_itself(settings, case):
-    """Elsewhere one may say more in a second than anybody can; here the step's own limit holds."""
-    settings.MESSAGES_PER_SECOND = import_module(f"{case.step}.settings").MESSAGES_PER_SECOND
+def few_in_a_second(settings):
+    """Elsewhere one may say more in a second than anybody can."""
+    settings.MESSAGES_PER_SECOND = LIMIT
 
 
 @check(gs7=5)
-def test_the_limit_is_ten(settings):
+def test_the_limit_is_ten(case):
     """The setting MESSAGES_PER_SECOND is 10."""
-    assert settings.MESSAGES_PER_SECOND == LIMIT
+    limit = getattr(import_module(f"{case.step}.settings"), "MESSAGES_PER_SECOND", None)
+    assert limit == 10, f"the settings say {limit}"
 
 
 @check("process", **RATE)
-async def test_more_than_ten_in_a_second_are_refused(tab):
-    """The eleventh message within a second gets slow_down; it is not stored, and nobody else hears of it."""
+async def test_more_in_a_second_are_refused(tab):
+    """A message that is one too many within a second gets slow_down; it is not stored, and nobody else hears of it."""
     ann, bob = await tab("ann"), await tab("bob")
     for number in range(LIMIT + 3):
         await ann.say(f"message {number}")
@@ -49,12 +51,12 @@ async def test_the_limit_is_of_the_user(tab, room):
     for one in tabs:
         await one.say("too much")
         await one.hear_error("slow_down")
-    assert len(await bob.heard()) == 4
+    assert [frame["msg"] for frame in await bob.heard()] == ["message 0"]
 
 
 @check("process", **RATE)
 async def test_private_messages_count(tab):
-    """A private message is a message: the eleventh within a second gets slow_down."""
+    """A private message is a message: one too many within a second gets slow_down."""
     ann, bob = await tab("ann"), await tab("bob")
     for number in range(LIMIT):
         await ann.tell(f"message {number}", to=bob.name)
@@ -77,7 +79,7 @@ async def test_errors_do_not_count(tab):
 @check("process", gs7={"/ws/wsc/": 5, "/ws/ajwc/": 5})
 @pytest.mark.unhurried
 async def test_a_second_later_one_may_speak_again(tab):
-    """What was refused does not count: a second after the first of ten one may speak again, however often one tried."""
+    """What was refused does not count: a second after the first one may speak again, however often one tried."""
     ann = await tab("ann")
     first = await ann.tell("the first")
     for _ in range(LIMIT - 1):
