@@ -130,8 +130,9 @@ class Teller:
         self.began = time.perf_counter()
         self.printed.begin()
         self.busy_at = None
-        # A crowd takes its time where the machine is slow. Whether a handler comes to its end was seen before.
-        patience = 3 if each.item.get_closest_marker("unhurried") else 1
+        # A crowd takes its time where the machine is slow, and so does a server that starts. Whether a handler comes to
+        # its end was seen before.
+        patience = 3 if each.level == WIRE or each.item.get_closest_marker("unhurried") else 1
         if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
             signal.signal(signal.SIGALRM, self.interrupt)

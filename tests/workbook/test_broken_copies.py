@@ -3,7 +3,7 @@
 import pytest
 
 from tests.mistakes.catalogue import Edit
-from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SO_FAR
+from workbook.verdict import CORE, FAILED, NOT_CHECKED, REST, SO_FAR, WIRE
 
 pytestmark = pytest.mark.proof
 
@@ -137,6 +137,16 @@ def test_an_endless_loop_in_a_coroutine(finished, ask, checker, monkeypatch):
     assert verdict.failures[1]["what"].startswith("After some seconds your code was still busy")
     assert verdict.failures[1]["place"]["file"] == "app/consumers.py"
     assert verdict.of(4).result == SO_FAR, "the other tasks can still be checked"
+
+
+def test_a_server_may_take_its_time_to_start(finished, ask, checker, monkeypatch):
+    monkeypatch.setattr(checker, "limit", 3.0)
+    copy = finished("gs2")
+    slow = "import os\nimport time\n\nif 'RECORDED_APPLICATION' in os.environ:\n    time.sleep(4)\n"
+    Edit("gs2/settings.py", "USE_TZ = True", f"USE_TZ = True\n{slow}").apply(copy.folder)
+    verdict = ask(copy, [WIRE], [1])
+    assert verdict.results
+    assert verdict.is_right, verdict.failures
 
 
 def test_a_coroutine_that_nobody_awaits_is_told_in_pythons_words(finished, ask):
