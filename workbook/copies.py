@@ -83,15 +83,20 @@ def make_copy(root, step, mine=None):
     unfinished = copy.folder.with_name(f".{copy.folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        for path, content in files.items():
-            file = unfinished / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+        write_files(unfinished, files)
         # Only now, and at once: nobody finds half a copy.
         unfinished.rename(copy.folder)
     except OSError as error:
         raise Refusal(f"{shown(root, copy.folder)} cannot be made: {error.strerror}.", 1) from error
     return copy
+
+
+def write_files(folder, files):
+    """Write what is in each file, as bytes by path, into folder. Raises OSError."""
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
 
 def put_aside(root, copy):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbook.checker import Checker
+from workbook.copies import starting_point, write_files
 from workbook.lesson import material_of
 from workbook.steps import Step, all_steps
 from workbook.watch import Watch, listen_for_saves
@@ -23,8 +24,9 @@ PATIENCE = 60  # seconds after which a measurement is given up
 def measurements(root):
     """Yield (what is measured, the promised limit in seconds, a function that returns the seconds it took)."""
     for step in filter(material_of, all_steps(root)):
-        yield f"{step.name} watch: save to verdict, median of {TIMES}", 0.3, lambda step=step: waits(root, step)[0]
-        yield f"{step.name} watch: save to verdict with the wire", 1.5, lambda step=step: waits(root, step)[1]
+        yield f"{step.name} watch: save to what fails, median of {TIMES}", 0.3, lambda step=step: failing(root, step)
+        yield f"{step.name} watch: save to all is right", 0.3, lambda step=step: right(root, step)[0]
+        yield f"{step.name} watch: save to all is right on the wire", 1.5, lambda step=step: right(root, step)[1]
         yield f"{step.name} check --quick, from cold, median of {TIMES}", 1.2, lambda step=step: cold(root, step)
 
 
@@ -34,6 +36,15 @@ def copy_of_finished(step):
     ignored = shutil.ignore_patterns("__pycache__", "db.sqlite3*")
     with tempfile.TemporaryDirectory() as folder:
         yield Step(Path(shutil.copytree(step.folder, Path(folder) / step.folder.name, ignore=ignored)))
+
+
+@contextmanager
+def copy_just_begun(root, step):
+    """Yield a copy as `start` makes it, in which the first task is still to be done, as a Step."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Step(Path(folder) / step.folder.name)
+        write_files(copy.folder, starting_point(root, step))
+        yield copy
 
 
 class Clock(Watch):
@@ -68,9 +79,19 @@ class Clock(Watch):
         super().begin()
 
 
-def waits(root, step):
-    """Return the median seconds from a save to the first verdict, and to the one after the checks on the wire."""
-    with copy_of_finished(step) as copy, Checker(root, step.name) as checker:
+def failing(root, step):
+    """Return the median seconds from a save to the failure of a task that is not done yet."""
+    return waits(root, step, copy_just_begun(root, step))[0]
+
+
+def right(root, step):
+    """Return the median seconds from a save of a right copy to the first verdict, and to the one with the wire."""
+    return waits(root, step, copy_of_finished(step))
+
+
+def waits(root, step, made):
+    """Return the median seconds from a save to the first verdict, and to the last; `made` yields the copy to save."""
+    with made as copy, Checker(root, step.name) as checker:
         listen_for_saves(copy.folder, checker.events)
         clock = Clock(root, step, copy, checker)
         watching = threading.Thread(target=clock.run, daemon=True)

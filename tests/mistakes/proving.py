@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.support.evidence import evidence_of_startup
-from workbook.copies import starting_point
+from workbook.copies import starting_point, write_files
 from workbook.steps import all_steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,10 +28,7 @@ def copy_of(step, folder):
 def begun(step, folder):
     """Make, in `folder`, the copy with which a learner begins `step`."""
     copy = folder / STEPS[step].folder.name
-    for path, content in starting_point(ROOT, STEPS[step]).items():
-        target = copy / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+    write_files(copy, starting_point(ROOT, STEPS[step]))
     return copy
 
 

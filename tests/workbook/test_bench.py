@@ -35,9 +35,10 @@ def test_what_is_measured(monkeypatch):
         ("python -m workbook gs2, above a bare python, median of 5", 0.3),
     ]
     assert told[4:-2] == [(what, limit) for what, limit, _ in feedback.measurements(ROOT)]
-    assert told[4:7] == [
-        ("gs1 watch: save to verdict, median of 5", 0.3),
-        ("gs1 watch: save to verdict with the wire", 1.5),
+    assert told[4:8] == [
+        ("gs1 watch: save to what fails, median of 5", 0.3),
+        ("gs1 watch: save to all is right", 0.3),
+        ("gs1 watch: save to all is right on the wire", 1.5),
         ("gs1 check --quick, from cold, median of 5", 1.2),
     ]
     assert told[-2:] == [

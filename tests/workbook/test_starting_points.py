@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.proof import ROOT, STEPS
 from tests.support.server import Server, own_environment
-from workbook.copies import starting_point
+from workbook.copies import starting_point, write_files
 from workbook.lesson import material_of
 from workbook.steps import Step
 from workbook.verdict import CORE, REST, SLOW, WIRE
@@ -23,9 +23,7 @@ def begun(tmp_path):
 
     def begun(name):
         folder = tmp_path / STEPS[name].folder.name
-        for path, content in starting_point(ROOT, STEPS[name]).items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
+        write_files(folder, starting_point(ROOT, STEPS[name]))
         return Step(folder)
 
     return begun
