@@ -272,10 +272,13 @@ async def test_what_was_on_its_way_is_not_said(join):
     """After the log-out nothing is said in that user's name any more."""
     ann, bob = await join(user="ann"), await join(user="bob")
     await ann.news()
+    # Whether a consumer that is busy is told of the log-out first, or reads what is said after it, nobody can say.
+    await bob.say("alive")
+    for member in (ann, bob):
+        await member.hear("message", msg="alive")
     await bob.user.log_out()
-    await expect_turned_out(bob, NOT_LOGGED_IN)
-    # Not before: whether a consumer that is busy is told of the log-out first, or reads this first, nobody can say.
     await bob.say("from the grave")
+    await expect_turned_out(bob, NOT_LOGGED_IN)
     await bob.client.ended()
     assert (await ann.news()) == {"event": "leave", "from": bob.name}
     await ann.hears_only()

@@ -203,7 +203,7 @@ async def test_who_stays_stays(join, settings):
     settings.HEARTBEAT = 0.5
     ann, bob = await join(user="ann"), await join(user="bob")
     await hear_come(ann, bob)
-    await asyncio.sleep(4 * settings.HEARTBEAT)
+    await asyncio.sleep(5 * settings.HEARTBEAT)
     await ann.say("nothing before this")
     for member in (ann, bob):
         assert (await member.next())["event"] == "message", "a list of users comes only when it has changed"
@@ -227,16 +227,16 @@ async def test_the_heart_stops_with_the_connection(join, settings):
 @pytest.mark.unhurried
 async def test_a_ghost_goes(join, settings):
     """A connection that ends without a word, as when its server is killed: some heartbeats later its user is gone."""
-    settings.HEARTBEAT = 0.1
+    # Not quicker: on a busy machine three beats in a row may be late, and ann would be taken for lost herself.
+    settings.HEARTBEAT = 0.3
     ann, bob = await join(user="ann"), await join(user="bob")
     await hear_users(ann, ann, bob)
     bob.client.communicator.future.cancel()
     # In either order: ann's own heart may have read the list before it is told of the leave, and of the join before.
-    # Ann may have been taken for lost herself: on a busy machine three beats in a row may be late.
     missing = [{"event": "leave", "from": bob.name}, {"event": "users", "users": [ann.name]}]
     while missing:
         frame = await ann.next()
-        assert frame in missing or frame["event"] in ("join", "users") or frame.get("from") == ann.name, frame
+        assert frame in missing or frame["event"] in ("join", "users"), frame
         missing = [other for other in missing if other != frame]
 
 

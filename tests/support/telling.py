@@ -130,9 +130,7 @@ class Teller:
         self.began = time.perf_counter()
         self.printed.begin()
         self.busy_at = None
-        # A crowd takes its time where the machine is slow, and so does a server that starts. Whether a handler comes to
-        # its end was seen before.
-        patience = 3 if each.level == WIRE or each.item.get_closest_marker("unhurried") else 1
+        patience = self.patience(each)
         if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
             signal.signal(signal.SIGALRM, self.interrupt)
@@ -140,7 +138,17 @@ class Teller:
         if self.request["now"]:
             self.name_in(Path(self.request["now"]), nodeid)
         self.tell(news="begun", id=nodeid, order=each.order)
-        self.watch_out(patience)
+        # Before the check itself a server may have to start, which takes its time where the machine is slow.
+        self.watch_out(3 if each.level == WIRE else patience)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item):
+        self.watch_out(self.patience(self.share[item.nodeid]))
+
+    def patience(self, each):
+        """Return how many times the limit a check may take."""
+        # A crowd takes its time where the machine is slow. Whether a handler comes to its end was seen before.
+        return 3 if each.item.get_closest_marker("unhurried") else 1
 
     def name_in(self, file, nodeid):
         """Let a file name the check that is being made; who reads it never finds it half written."""
