@@ -143,7 +143,9 @@ class Teller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item):
-        self.watch_out(self.patience(self.share[item.nodeid]))
+        each = self.share[item.nodeid]
+        if each.level == WIRE:
+            self.watch_out(self.patience(each))
 
     def patience(self, each):
         """Return how many times the limit a check may take."""
