@@ -4,7 +4,7 @@ import json
 
 from workbook.checker import Checker
 from workbook.copies import existing_copy, given_files, shown
-from workbook.keeping import keep_verdict
+from workbook.keeping import databases_of, keep_verdict
 from workbook.lesson import material_of
 from workbook.screen import Line, broken_lines, entry, failure_lines, overview, show, under_way
 from workbook.speech import Refusal, spell
@@ -32,7 +32,7 @@ def check(call):
 def judge(root, step, copy, is_quick=False, is_whole=False):
     """Check a copy from beginning to end, and keep what came of it. Returns the Verdict. Raises Refusal."""
     verdict = Verdict(material_of(step).tasks, copy.folder, is_whole)
-    with Checker(root, step.name) as checker, under_way() as tell:
+    with Checker(root, step.name, databases_of(root)) as checker, under_way() as tell:
         for levels, tasks in verdict.rounds(is_quick):
             checker.ask(copy, levels, tasks)
             for news in checker.answers():

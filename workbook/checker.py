@@ -23,16 +23,21 @@ class Checker:
     events: a queue of (kind, what); ours have the kind "news". Others may put theirs into it.
     """
 
-    def __init__(self, root, step_name=""):
-        """Start the process; root is the workbook's folder. With step_name it is for copies of this step only."""
+    def __init__(self, root, step_name="", kept=None):
+        """Start the process; root is the workbook's folder. With step_name it is for copies of this step only.
+
+        kept: the folder for what saves time the next time, too; without, it is forgotten at the end.
+        """
         self.root = root
-        self.arguments = [step_name] if step_name else []
         self.limit = LIMIT
         self.parts = MOST_PARTS
         self.events = queue.Queue()
         self.folder = tempfile.TemporaryDirectory(prefix="channels-workbook-", ignore_cleanup_errors=True)
         self.log = Path(self.folder.name) / "log"
         self.trouble = Path(self.folder.name) / "trouble"
+        kept = kept or Path(self.folder.name) / "kept"
+        kept.mkdir(parents=True, exist_ok=True)
+        self.arguments = [str(Path(self.folder.name) / "pytest"), str(kept), *filter(None, [step_name])]
         self.run = 0
         self.start()
 
@@ -40,7 +45,7 @@ class Checker:
         """Start a process that waits for a question."""
         with self.trouble.open("ab") as trouble:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.warm", str(Path(self.folder.name) / "pytest"), *self.arguments],
+                [sys.executable, "-m", "tests.support.warm", *self.arguments],
                 cwd=self.root,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

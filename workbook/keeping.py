@@ -1,4 +1,4 @@
-"""What is kept between two calls, in my/.workbench: the last verdict on each copy, and the hints that were read."""
+"""What is kept between two calls, in my/.workbench: the last verdicts, the hints that were read, and databases."""
 
 import hashlib
 import json
@@ -39,6 +39,11 @@ def keep(root, step, kept):
 def file_of(root, step):
     """Return the file in which it is kept."""
     return root / HOME / ".workbench" / f"{step.name}.json"
+
+
+def databases_of(root):
+    """Return the folder in which the checks keep databases that are migrated, which takes most of a second."""
+    return root / HOME / ".workbench" / "databases"
 
 
 def fingerprint(copy):

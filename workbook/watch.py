@@ -10,7 +10,7 @@ from workbook.check import diagnose, screen
 from workbook.checker import Checker
 from workbook.copies import existing_copy, shown
 from workbook.hint import hint_lines
-from workbook.keeping import keep_verdict
+from workbook.keeping import databases_of, keep_verdict
 from workbook.lesson import material_of
 from workbook.screen import Line, show
 from workbook.speech import Refusal
@@ -23,7 +23,7 @@ GLANCE = 0.3  # seconds; a screen that stands still for longer looks as if the s
 def watch(call):
     """Check at every save until q or Ctrl-C. Returns 0. Raises Refusal."""
     copy = existing_copy(call.root, call.step)
-    with Checker(call.root, call.step.name) as checker, keys_without_enter():
+    with Checker(call.root, call.step.name, databases_of(call.root)) as checker, keys_without_enter():
         listen_for_saves(copy.folder, checker.events)
         listen_for_keys(checker.events)
         Watch(call.root, call.step, copy, checker).run()

@@ -343,13 +343,14 @@ def database(django_db_blocker, project, tmp_path_factory):
             options["timeout"] = LOCK_TIMEOUT
             options["init_command"] = options.get("init_command", "") + NO_FSYNC
             connection.settings_dict["TEST"]["NAME"] = str(file)
-        if connection.vendor == "sqlite" and migrated.copy_to(project, file):
-            connection.settings_dict["NAME"] = str(file)
-        else:
-            names = setup_databases(verbosity=0, interactive=False, serialized_aliases=())
-            if connection.vendor == "sqlite":
-                connection.close()
-                migrated.keep(project, file)
+        with migrated.one_at_a_time(project):
+            if connection.vendor == "sqlite" and migrated.copy_to(project, file):
+                connection.settings_dict["NAME"] = str(file)
+            else:
+                names = setup_databases(verbosity=0, interactive=False, serialized_aliases=())
+                if connection.vendor == "sqlite":
+                    connection.close()
+                    migrated.keep(project, file)
         yield
         # In the thread of the sync consumers, where they were opened.
         asyncio.run(sync_to_async(connections.close_all)())

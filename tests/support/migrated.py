@@ -1,7 +1,8 @@
 """SQLite files that are migrated once and copied then: `migrate` takes most of a second, a copy nothing.
 
 The environment variable WORKBOOK_MIGRATED names the folder in which they are kept, for this process and those that it
-starts. Without it nothing is kept. A file is known by what it was made from: the project's migrations and settings.
+starts. Without it nothing is kept. A file is known by what it was made from: the project's migrations and settings, and
+Django, whose own apps have migrations too.
 """
 
 import contextlib
@@ -11,7 +12,15 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import django
+
+try:
+    import fcntl
+except ImportError:  # On Windows one process makes all checks.
+    fcntl = None
+
 FOLDER = "WORKBOOK_MIGRATED"
+MOST = 20  # files that a folder keeps: each save of other settings makes a new one
 
 
 @contextlib.contextmanager
@@ -29,7 +38,7 @@ def kept_file(project):
     folder = os.environ.get(FOLDER)
     if folder is None:
         return None
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(django.__version__.encode())
     settings = {path.parent for path in project.glob("*/settings.py")}
     for path in sorted({*project.rglob("migrations/*.py"), *(path for each in settings for path in each.glob("*.py"))}):
         digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
@@ -39,10 +48,28 @@ def kept_file(project):
 def copy_to(project, file):
     """Copy the project's migrated file to `file`; return whether there was one."""
     kept = kept_file(project)
-    if kept is None or not kept.exists():
+    if kept is None:
         return False
-    shutil.copyfile(kept, file)
+    try:
+        shutil.copyfile(kept, file)
+    except FileNotFoundError:
+        return False
+    # It is what is used that stays, not what is new.
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(kept)
     return True
+
+
+@contextlib.contextmanager
+def one_at_a_time(project):
+    """Wait for the others that make the project's file just now: there is one to copy then."""
+    kept = kept_file(project)
+    if kept is None or fcntl is None:
+        yield
+        return
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def keep(project, file):
@@ -56,3 +83,12 @@ def keep(project, file):
         # With what stands in its WAL only: somebody may still have it open.
         source.backup(target)
     ours.replace(kept)
+    forget_the_oldest(kept.parent)
+
+
+def forget_the_oldest(folder):
+    """Leave only so many files in the folder as MOST says."""
+    # Another process may do the same.
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST]:
+            path.unlink()

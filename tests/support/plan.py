@@ -11,6 +11,7 @@ from tests.support.shares import kind_of, seconds_of
 from tests.tasks import KEPT, case_of
 
 CORE, REST, WIRE, SLOW, AGAIN = range(5)
+IN_PROCESS = {CORE, REST}
 WITH_PROGRAMS = {SLOW, AGAIN}
 
 # Fixtures that start programs, or wait long; a check that calls manage() starts one too.
@@ -52,7 +53,7 @@ def level_of(item, seen):
 def level_by_need(item, case, seen):
     """Return the level of a check as if no earlier step had it."""
     fixtures = set(item.fixturenames)
-    if case.way in SLOW_WAYS or fixtures & SLOW_FIXTURES or item.get_closest_marker("patient"):
+    if case.way in SLOW_WAYS or fixtures & SLOW_FIXTURES or any(map(item.get_closest_marker, ("patient", "waits"))):
         return SLOW
     if case.way == "wire" or fixtures & WIRE_FIXTURES or "manage" in item.function.__code__.co_names:
         return WIRE

@@ -12,7 +12,6 @@ PRELOADED = (
     "channels.layers",
     "channels.routing",
     "channels.testing",
-    "channels_redis.core",
     "dj_database_url",
     "django.contrib.admin.sites",
     "django.contrib.staticfiles.handlers",
@@ -29,7 +28,6 @@ PRELOADED = (
     "django.test.utils",
     "msgpack",
     "readline",
-    "redis",
     "runpy",
     "websockets.asyncio.client",
 )

@@ -43,10 +43,12 @@ CAN_FORK = sys.platform == "linux" and can_watch_processes()
 OF_SERVERS = (
     "OpenSSL",
     "autobahn.twisted.websocket",
+    "channels_redis.core",
     "django.contrib.admin",
     "django.contrib.auth.hashers",
     "django.core.management.commands.migrate",
     "django.db.backends.postgresql.base",
+    "redis",
     "tests.support.timeline",
     "twisted.internet.asyncioreactor",
     "twisted.internet.endpoints",

@@ -1,9 +1,10 @@
 """The process that checks a learner's copy: warm, because all that is not hers is imported and collected before.
 
-`python -m tests.support.warm FOLDER [STEP]` reads requests from stdin and writes news to stdout, a line of JSON each.
-Every request is answered by forks, each with a part of the checks, which alone load her project; a new request ends
-the one before. Where there is no fork (on Windows) the process answers one request and ends. FOLDER is for what the
-checks write; with STEP, requests about other steps find no checks, and it is warm sooner.
+`python -m tests.support.warm FOLDER KEPT [STEP]` reads requests from stdin and writes news to stdout, a line of JSON
+each. Every request is answered by forks, each with a part of the checks, which alone load her project; a new request
+ends the one before. Where there is no fork (on Windows) the process answers one request and ends. FOLDER is for what
+the checks write, KEPT for the files of migrated.py; with STEP, requests about other steps find no checks, and it is
+warm sooner.
 
 A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers, null for what is of no task), "all"
 (no task waits for another), "first" (names of checks to begin with), "only" (ids of the checks to make, null for all),
@@ -19,13 +20,12 @@ import select
 import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.support.migrated import keeping_in
-from tests.support.plan import choose, dealt
+from tests.support.plan import IN_PROCESS, choose, dealt
 from tests.support.preloaded import WITH_A_LOOP, preload
 from tests.support.server import own_environment
 from tests.support.stem import stem
@@ -67,9 +67,12 @@ class Kennel:
         """Return None in a child, which goes on to run what it is asked for, and True when there is nothing to do."""
         self.tell(news="warm")
         self.folder.mkdir(exist_ok=True)
-        # The servers of the checks are warm, too, by the time that they are asked for.
-        self.until_end.enter_context(stem(self.folder.parent, own_environment()))
+        has_stem = False
         while request := self.next_request():
+            if not has_stem and not IN_PROCESS.issuperset(request["levels"]):
+                # The servers of the checks are warm, too, by the time that they are asked for.
+                self.until_end.enter_context(stem(self.folder.parent, own_environment()))
+                has_stem = True
             checks, chosen = choose(session.items, request)
             parts = dealt(chosen, request["parts"] if CAN_FORK else 1)
             self.tell(run=request["run"], news="plan", checks=checks, parts=len(parts))
@@ -175,8 +178,9 @@ def main():
     ]
     us = os.getpid()
     with contextlib.ExitStack() as until_end:
-        until_end.enter_context(keeping_in(tempfile.mkdtemp(prefix="migrated-", dir=Path(sys.argv[1]).parent)))
-        status = pytest.main(arguments, plugins=[Kennel(news, until_end, *sys.argv[1:])])
+        folder, kept, *step = sys.argv[1:]
+        until_end.enter_context(keeping_in(kept))
+        status = pytest.main(arguments, plugins=[Kennel(news, until_end, folder, *step)])
         news.flush()
         if os.getpid() != us:
             # A child: what it has found here is its parent's. Threads that hang in a learner's code nobody waits for.

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -104,7 +105,7 @@ class FakeChecker:
     script = ()
     asked = None
 
-    def __init__(self, root, step_name):
+    def __init__(self, root, step_name, kept):
         self.answer = None
         type(self).asked = []
 
@@ -497,6 +498,19 @@ def test_checks_that_do_not_start_are_no_fault_of_hers(tmp_path, has_ended):
         checker.ask(copy, [CORE], [1])
         with pytest.raises(Refusal, match=r"(?s)The checks themselves have failed.*no checks today"):
             list(checker.answers())
+
+
+@pytest.mark.parametrize("kept", [None, "kept"])
+def test_databases_are_kept_where_they_are_to_be(tmp_path, kept):
+    """Without a folder in one that ends with the checks."""
+    (tmp_path / "tests/support").mkdir(parents=True)
+    (tmp_path / "tests/support/warm.py").write_text("import sys; raise SystemExit(sys.argv[2])")
+    with checker_module.Checker(tmp_path, kept=kept and tmp_path / "new" / kept) as checker:
+        checker.process.wait()
+        folder = Path(checker.trouble.read_text().strip())
+        assert folder.is_dir()
+    assert folder.is_dir() == bool(kept)
+    assert folder.name == "kept"
 
 
 DIAGNOSIS = SimpleNamespace(

@@ -6,7 +6,8 @@ import sqlite3
 
 import pytest
 
-from tests.support.migrated import FOLDER, copy_to, keep, keeping_in
+from tests.support import migrated
+from tests.support.migrated import FOLDER, copy_to, keep, keeping_in, one_at_a_time
 
 
 @pytest.fixture
@@ -56,6 +57,49 @@ def test_what_it_was_made_from_has_changed(project, kept, tmp_path, name):
     assert not (tmp_path / "copy").exists()
 
 
+def test_another_django_has_other_migrations(project, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr("django.__version__", "another")
+    assert not copy_to(project, tmp_path / "copy")
+
+
+def test_so_many_are_kept_as_were_used_last(project, file, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(migrated, "MOST", 2)
+    settings = project / "gs5/settings.py"
+
+    def use(text):
+        settings.write_text(text)
+        if not copy_to(project, tmp_path / "copy"):
+            keep(project, file)
+        # Files that were used within one tick of the clock would be equally old.
+        for path in kept.iterdir():
+            os.utime(path, (path.stat().st_mtime - 10,) * 2)
+
+    for text in ("first", "second", "first", "third"):
+        use(text)
+    assert len([*kept.iterdir()]) == 2
+    settings.write_text("second")
+    assert not copy_to(project, tmp_path / "copy")
+    settings.write_text("first")
+    assert copy_to(project, tmp_path / "copy")
+
+
+def test_one_makes_it_and_the_others_wait(project, kept, tmp_path):
+    """So there is one to copy when it is their turn."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def is_free():
+        with next(kept.glob("*.lock")).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    with one_at_a_time(project):
+        assert not is_free()
+    assert is_free()
+
+
 def test_the_first_one_stays(project, file, kept, tmp_path):
     """Others may be copying it."""
     keep(project, tmp_path / "another")
@@ -66,5 +110,6 @@ def test_the_first_one_stays(project, file, kept, tmp_path):
 
 def test_without_a_folder_nothing_is_kept(project, file, tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
-    keep(project, file)
+    with one_at_a_time(project):
+        keep(project, file)
     assert not copy_to(project, tmp_path / "copy")

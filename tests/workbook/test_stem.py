@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.support.plan import CORE, REST, WIRE
+from tests.support.proof import STEPS
 from tests.support.stem import ADDRESS, CAN_FORK, ROOT, can_watch_processes, python, run_python, stem
 from tests.support.waiting import wait_for
+from workbook.checker import Checker
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="without fork each Python is a fresh one")
 
@@ -28,6 +32,16 @@ def log(tmp_path):
     """A file for what nobody reads."""
     with (tmp_path / "log").open("w") as log:
         yield log
+
+
+def test_what_is_quick_waits_for_none():
+    """A check without servers has no use for it, and two cores are soon busy."""
+    with Checker(ROOT, "gs1") as checker:
+        address = Path(checker.folder.name) / "stem"
+        for levels, has_one in (([CORE, REST], False), ([WIRE], True)):
+            checker.ask(STEPS["gs1"], levels, [1])
+            assert [*checker.answers()][-1]["news"] == "end"
+            assert address.exists() == has_one
 
 
 def test_is_the_python_that_was_asked_for(tmp_path):
