@@ -31,6 +31,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "proof: takes minutes; runs only with --proof")
     config.addinivalue_line("markers", "busy: keeps all cores busy by itself, so it runs by itself")
     config.addinivalue_line("markers", "patient: waits long for something that begins early, so it comes last")
+    config.addinivalue_line(
+        "markers", "waits: waits more than a second for time to pass, so it comes after what is quick"
+    )
     config.addinivalue_line("markers", "unhurried: measures, or needs many clients, so it comes after what is quick")
     config.addinivalue_line("markers", "traceback(reason): the server prints a traceback, and has to")
     config.pluginmanager.register(verdicts.Verdicts(config, processes.shared_folder(config)), "verdicts")

@@ -203,6 +203,7 @@ def lively_server(start_recorded, server):
 
 
 @check("wire", **EVENTS)
+@pytest.mark.waits
 async def test_each_heartbeat_keeps_it_alive(tab, listen, lively_server, make_private, room):
     """While nothing is said a comment comes now and then, and who is no member any more is told nothing more."""
     ann, bob = await tab("ann"), await tab("bob")

@@ -196,7 +196,7 @@ async def test_a_storm(join, room):
 
 @check("process", **BEATING)
 @pytest.mark.proof
-@pytest.mark.unhurried
+@pytest.mark.waits
 async def test_who_stays_stays(join, settings):
     """As long as a heart beats nobody goes: over many heartbeats nothing is told to anybody."""
     # Not quicker: on a busy machine three beats in a row may be late.
@@ -224,7 +224,7 @@ async def test_the_heart_stops_with_the_connection(join, settings):
 
 
 @check("process", **BEATING)
-@pytest.mark.unhurried
+@pytest.mark.waits
 async def test_a_ghost_goes(join, settings):
     """A connection that ends without a word, as when its server is killed: some heartbeats later its user is gone."""
     # Not quicker: on a busy machine three beats in a row may be late, and ann would be taken for lost herself.

@@ -77,7 +77,7 @@ async def test_errors_do_not_count(tab):
 
 
 @check("process", gs7={"/ws/wsc/": 5, "/ws/ajwc/": 5})
-@pytest.mark.unhurried
+@pytest.mark.waits
 async def test_a_second_later_one_may_speak_again(tab):
     """What was refused does not count: a second after the first one may speak again, however often one tried."""
     ann = await tab("ann")
