@@ -14,17 +14,28 @@ from pathlib import Path
 
 from workbook import feedback
 from workbook.pythons import venv_python
+from workbook.speech import Refusal, spell
 
 PATIENCE = 300  # seconds after which a measurement is given up
 
 
 def bench(call):
-    """Measure, print one line for each promise and the table of the chats; a slow machine is no mistake."""
+    """Measure, print one line for each promise and the table of the chats; a slow machine is no mistake.
+
+    With a step, or words, only the promises that have them all in their names. Raises Refusal if none has.
+    """
+    words = [call.step.name, *call.words] if call.step else call.words
     # As a learner's machine has it: with this set, whoever starts Python compiles all checks anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    print(f"{'what':<58} {'at most':>8} {'took':>8}")
+    head = f"{'what':<58} {'at most':>8} {'took':>8}\n"
     for what, limit, measure in measurements(call.root):
-        print(f"{what:<58} {limit:>6.1f} s {measure():>6.2f} s", flush=True)
+        if all(word in what for word in words):
+            print(f"{head}{what:<58} {limit:>6.1f} s {measure():>6.2f} s", flush=True)
+            head = ""
+    if words and head:
+        raise Refusal(f"No measurement has {' '.join(words)!r} in its name. All of them: {spell('bench')}.")
+    if words:
+        return 0
     print("\nThe chats, each beside a bare consumer:\n", flush=True)
     return subprocess.run([venv_python(call.root), "-m", "tests.bench.load"], cwd=call.root).returncode
 

@@ -123,9 +123,9 @@ VERBS = (
         "bench",
         "measure the steps under load",
         "workbook.bench:bench",
-        "whole",
+        "both",
         "tests",
-        passes_words_to="the benchmark",
+        passes_words_to="the choice of measurements",
         is_for_maintainers=True,
     ),
     Verb(

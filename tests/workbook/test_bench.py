@@ -8,8 +8,9 @@ import pytest
 
 from tests.workbook.conftest import ROOT
 from workbook import bench, feedback
+from workbook.speech import Refusal
 
-CALL = SimpleNamespace(root=ROOT)
+CALL = SimpleNamespace(root=ROOT, step=None, words=[])
 
 
 def test_a_line_for_each_promise_and_then_the_chats(monkeypatch, capsys):
@@ -21,6 +22,19 @@ def test_a_line_for_each_promise_and_then_the_chats(monkeypatch, capsys):
         f"{'the first page':<58}   60.0 s   1.23 s\n"
         "\nThe chats, each beside a bare consumer:\n\n"
     )
+
+
+def test_of_many_those_with_these_words(monkeypatch, capsys):
+    """Neither the others, nor the chats."""
+    names = ["gs1 check", "gs7 check", "gs7 watch"]
+    monkeypatch.setattr(bench, "measurements", lambda root: [(name, 1.0, lambda: 2.0) for name in names])
+    monkeypatch.delattr(bench.subprocess, "run")
+    gs7 = SimpleNamespace(name="gs7")
+    assert bench.bench(SimpleNamespace(root=ROOT, step=gs7, words=["ch"])) == 0
+    assert [line[:9] for line in capsys.readouterr().out.splitlines()] == ["what     ", "gs7 check", "gs7 watch"]
+    with pytest.raises(Refusal, match=r"^No measurement has 'gs7 extra' in its name\. All of them: .* bench\.$"):
+        bench.bench(SimpleNamespace(root=ROOT, step=gs7, words=["extra"]))
+    assert not capsys.readouterr().out
 
 
 def test_what_is_measured(monkeypatch):
