@@ -22,6 +22,7 @@ from tests.mistakes import (  # noqa: E402
     recognise_layers,  # noqa: F401
     recognise_pages,  # noqa: F401
     recognise_project,  # noqa: F401
+    recognise_settings,  # noqa: F401
     recognise_time,  # noqa: F401
     recognise_users,  # noqa: F401
 )
