@@ -176,7 +176,9 @@ def not_json(clues):
 @recognises("no-group-discard")
 def no_group_discard(clues):
     """The client has left and its channel is still in the group: nothing in the disconnect handler discards it."""
-    is_about_it = "no_membership_is_left" in (clues.check or "") and "still there" not in clues.message
+    is_about_it = (
+        re.search("no_membership_is_left|leaves_every_group", clues.check or "") and "still there" not in clues.message
+    )
     if not is_about_it or own_exceptions(clues):
         return None
     for name, consumer in clues.suspects().items():

@@ -7,7 +7,7 @@ import pytest
 from channels.layers import InMemoryChannelLayer
 
 from tests.support import client
-from tests.support.chat import Member
+from tests.support.chat import Member, memberships
 from tests.support.client import Closed
 from tests.tasks import GENERIC, KEPT, WITH_USERS, check
 
@@ -172,6 +172,19 @@ async def test_coming_and_going_is_told(join, goes):
     cid = await join()
     await cid.say("nothing before this")
     assert (await cid.news())["event"] == "message"
+
+
+@check("process", **COMING)
+async def test_who_goes_leaves_every_group(join, layer):
+    """When a client leaves, its consumer ends, and is in no group any more."""
+    await join()
+    before = memberships(layer)
+    bob = await join()
+    assert memberships(layer) > before
+    await bob.client.leave()
+    await bob.client.ended()
+    left = {group for group, _ in memberships(layer) - before}
+    assert not left, f"it has gone, and is still in the group {' and '.join(left)}"
 
 
 GROUPS = [

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from tests.support.chat import Member
+from tests.support.chat import Member, memberships
 from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.redis import Redis
@@ -254,11 +254,6 @@ async def test_who_is_lost_is_on_nobodys_list(join, settings):
     bob.client.communicator.future.cancel()
     await idle.hear("leave", **{"from": bob.name})
     await hear_users(idle, idle)
-
-
-def memberships(layer):
-    """Return who is in the layer's groups, as a set of (group, channel)."""
-    return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
 
 
 @check("process", **BEATING)

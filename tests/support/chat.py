@@ -8,6 +8,11 @@ from tests.support.timeline import shorten
 BY_THE_WAY = {"join", "leave", "history", "users", "typing"}
 
 
+def memberships(layer):
+    """Return who is in the groups of a layer in memory, as a set of (group, channel)."""
+    return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
+
+
 class Member:
     """A client in a room. `name` is the one that its welcome gave it; `user` the Visitor whose it is, if any."""
 
