@@ -88,7 +88,7 @@ def keep(project, file):
 
 def forget_the_oldest(folder):
     """Leave only so many files in the folder as MOST says."""
-    # Another process may do the same.
-    with contextlib.suppress(FileNotFoundError):
+    # Another process may do the same, and on Windows what is open cannot go.
+    with contextlib.suppress(OSError):
         for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST]:
             path.unlink()
