@@ -39,7 +39,7 @@ from tests.support.server import (
 )
 from tests.support.stem import fresh_python
 from tests.support.tab import Tab
-from tests.support.timeline import Timeline, open_consumers
+from tests.support.timeline import Timeline, open_consumers, shorten
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process, visitor_of
 from tests.support.waiting import wait_for
@@ -59,6 +59,9 @@ LOCK_TIMEOUT = 0.3
 
 # What the checks store has to outlive no power cut, and a busy disk takes most of a second to be sure of it.
 NO_FSYNC = "; PRAGMA synchronous=OFF"
+
+# How a comparison that is wrong reads: what there is stands on its left.
+NO = {"==": ", not ", "in": " is not in ", "not in": " is in "}
 
 # A user of whom nothing is known but that nobody else is the same.
 ANYBODY = object()
@@ -81,6 +84,14 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     options["timeout"] = {timeout}
     options["init_command"] = options.get("init_command", "") + {no_fsync!r}
 """
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(op, left, right):
+    """Say what there is, and what there should be: pytest cuts the middle out of both, and says that they are equal."""
+    told = yield
+    sentence = f"{shorten(repr(left))}{NO.get(op, f' {op} ')}{shorten(repr(right))}"
+    return [[sentence, *lines[1:]] for lines in told if lines]
 
 
 @pytest.fixture(autouse=True)

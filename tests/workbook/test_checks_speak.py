@@ -6,6 +6,7 @@ import json
 import pytest
 from websockets.asyncio.server import serve
 
+from tests.steps.conftest import pytest_assertrepr_compare
 from tests.support import client as client_module
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
@@ -179,6 +180,25 @@ def test_of_a_crowds_timeline_the_middle_is_left_out_and_that_is_said():
     assert kept[99:102] == [(99.0, "client", "99"), (100.0, "", "… 20 more …"), (120.0, "client", "120")]
     assert (len(kept), kept[-1]) == (501, entries[-1])
     assert shortened(entries[:500]) == entries[:500]
+
+
+@pytest.mark.parametrize(
+    ("op", "right", "sentence"),
+    [
+        ("==", "postgresql", "'sqlite3', not 'postgresql'"),
+        ("in", ["mysql"], "'sqlite3' is not in ['mysql']"),
+        ("not in", ["sqlite3"], "'sqlite3' is in ['sqlite3']"),
+        ("<", "b", "'sqlite3' < 'b'"),
+        ("==", "x" * 500, f"'sqlite3', not '{'x' * 79}… (502 characters)"),
+    ],
+)
+def test_a_comparison_says_what_there_is_and_what_there_should_be(op, right, sentence):
+    """What pytest says below its first line, how they differ, stays."""
+    said = pytest_assertrepr_compare(op, "sqlite3", right)
+    next(said)
+    with pytest.raises(StopIteration) as told:
+        said.send([["'sql...e3' == …", "- more"], None])
+    assert told.value.value == [[sentence, "- more"]]
 
 
 def test_silence_without_a_client():
