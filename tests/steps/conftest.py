@@ -61,7 +61,18 @@ LOCK_TIMEOUT = 0.3
 NO_FSYNC = "; PRAGMA synchronous=OFF"
 
 # How a comparison that is wrong reads: what there is stands on its left.
-NO = {"==": ", not ", "in": " is not in ", "not in": " is in "}
+NO = {
+    "==": ", not ",
+    "!=": " is the same as ",
+    "in": " is not in ",
+    "not in": " is in ",
+    "is": ", not ",
+    "is not": " is ",
+    "<": " is not less than ",
+    "<=": " is more than ",
+    ">": " is not more than ",
+    ">=": " is less than ",
+}
 
 # A user of whom nothing is known but that nobody else is the same.
 ANYBODY = object()
@@ -90,8 +101,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 def pytest_assertrepr_compare(op, left, right):
     """Say what there is, and what there should be: pytest cuts the middle out of both, and says that they are equal."""
     told = yield
-    sentence = f"{shorten(repr(left))}{NO.get(op, f' {op} ')}{shorten(repr(right))}"
-    return [[sentence, *lines[1:]] for lines in told if lines]
+    return [[f"{shorten(repr(left))}{NO[op]}{shorten(repr(right))}", *(told[0][1:] if told else ())]]
 
 
 @pytest.fixture(autouse=True)

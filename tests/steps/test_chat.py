@@ -122,7 +122,8 @@ async def test_messages_keep_their_order(join):
 async def test_names_differ(join):
     """No two members have the same name."""
     members = [await join() for _ in range(20)]
-    assert len({member.name for member in members}) == 20
+    names = {member.name for member in members}
+    assert len(names) == 20, f"twenty members have {len(names)} names"
 
 
 @check("process", "wire", "redis", **MESSAGE)

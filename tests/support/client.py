@@ -86,7 +86,7 @@ class Client:
         """Assert that exactly these frames come next, in this order."""
         for expected in frames:
             frame = await self.receive()
-            assert frame == expected, f"expected the frame {shorten(expected)!r}, got {shorten(frame)!r}"
+            assert frame == expected, f"expected the frame {shorten(repr(expected))}, got {shorten(repr(frame))}"
 
     async def expect_error(self):
         """Assert that the next frame is a text that starts with "error:"; return it."""
@@ -102,12 +102,14 @@ class Client:
             frame = await self.receive()
         except Closed as closed:
             closed_with = closed.code
-        assert frame is None, f"expected a close with code {code}, got the frame {shorten(frame)!r}"
+        assert frame is None, f"expected a close with code {code}, got the frame {shorten(repr(frame))}"
         assert closed_with == code, f"expected the close code {code}, got {closed_with}"
 
 
 class ProcessClient(Client):
     """Talks to the ASGI application itself: exact and fast, with the consumer's exception at hand."""
+
+    communicator = None
 
     def __init__(self, application, path, timeline, **headers):
         super().__init__(path, timeline, **headers)
@@ -180,6 +182,8 @@ class ProcessClient(Client):
         """End the consumer, whatever state it is in."""
         from asgiref.sync import sync_to_async
 
+        if self.communicator is None:
+            return
         consumer = self.communicator.future
         consumer.cancel()
         # Its failure was the check's business; here it only has to be gone.

@@ -32,6 +32,10 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
+# Seconds in which a server has to end after Ctrl-C. uvicorn's parent may just be asking its workers, one by one,
+# whether they are alive. It waits up to 5 s for each (--timeout-worker-healthcheck), and one that starts is slow.
+SECONDS_TO_END = dict.fromkeys(COMMANDS, 5) | {"workers": 25}
+
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
 # 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.
 WARNINGS = "default,ignore:unclosed database:ResourceWarning"
@@ -212,7 +216,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         try:
-            self.process.wait(timeout=5)
+            self.process.wait(SECONDS_TO_END[self.kind])
         except subprocess.TimeoutExpired:
             workers = children_of(self.process.pid)
             self.process.kill()
@@ -220,7 +224,8 @@ class Server:
             for worker in workers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
-            raise AssertionError(f"{self.kind} did not end within 5 s of Ctrl-C") from None
+            seconds = SECONDS_TO_END[self.kind]
+            raise AssertionError(f"{self.kind} did not end within {seconds} s of Ctrl-C") from None
         finally:
             self.let_go()
         return self.process.returncode

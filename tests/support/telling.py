@@ -10,6 +10,7 @@ import faulthandler
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -36,6 +37,7 @@ AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
 NOTHING_KNOWN = {"exceptions": []}
+NOT_RAISED = {"Refused": "The handshake was not refused.", "Closed": "The connection was not closed."}
 
 
 class OutOfTime(BaseException):
@@ -243,7 +245,8 @@ def what_happened(error, entries, evidence):
     what = in_words(error)
     if isinstance(error, TimeoutError) and not str(error):
         last = next((text.strip() for _, lane, text in reversed(entries) if lane == "client"), "nothing came in time")
-        what = f"{last[:1].upper()}{last[1:]}."
+        # A frame is no reason: it came or went, and then the time was up.
+        what = f"Time was up after {last}." if last[:1] in "←→" else f"{last[:1].upper()}{last[1:]}."
     if raised and raised[-1]["type"] != type(error).__name__:
         what += f" The server's side says: {raised[-1]['type']}: {raised[-1]['message']}".splitlines()[0]
     return what
@@ -262,6 +265,8 @@ def in_words(error):
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     lines = str(error).strip().splitlines()
+    if isinstance(error, pytest.fail.Exception) and (name := re.match(r"DID NOT RAISE\b.*?(\w+)\W*$", lines[0])):
+        return NOT_RAISED.get(name[1], f"{name[1]} was not raised.")
     if isinstance(error, SystemExit):
         return f"Your code ends Python: SystemExit({error.code!r})"
     if isinstance(error, FileNotFoundError) and error.errno is None:

@@ -75,7 +75,7 @@ class Visitor:
         await self.get(f"/accounts/signup/{query}")
         fields = {"username": self.name, "password1": PASSWORD, "password2": PASSWORD}
         response = await self.post(f"/accounts/signup/{query}", **fields)
-        assert response.status == 302, f"signing up {self.name!r} got HTTP {response.status}:\n{response.body}"
+        assert response.status == 302, f"signing up {self.name!r} got HTTP {response.status}\n{response.body}"
         return response
 
     async def be_signed_up(self):

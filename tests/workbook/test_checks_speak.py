@@ -15,7 +15,7 @@ from tests.support.evidence import shortened
 from tests.support.frames import own_frame, read_tracebacks
 from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
-from tests.support.server import Database, Server
+from tests.support.server import SECONDS_TO_END, Database, Server
 from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
 from tests.support.timeline import Timeline
@@ -186,23 +186,51 @@ def test_of_a_crowds_timeline_the_middle_is_left_out_and_that_is_said():
     ("op", "right", "sentence"),
     [
         ("==", "postgresql", "'sqlite3', not 'postgresql'"),
+        ("!=", "sqlite3", "'sqlite3' is the same as 'sqlite3'"),
         ("in", ["mysql"], "'sqlite3' is not in ['mysql']"),
         ("not in", ["sqlite3"], "'sqlite3' is in ['sqlite3']"),
-        ("<", "b", "'sqlite3' < 'b'"),
+        ("is", None, "'sqlite3', not None"),
+        ("is not", "sqlite3", "'sqlite3' is 'sqlite3'"),
+        ("<", "b", "'sqlite3' is not less than 'b'"),
+        ("<=", "b", "'sqlite3' is more than 'b'"),
+        (">", "z", "'sqlite3' is not more than 'z'"),
+        (">=", "z", "'sqlite3' is less than 'z'"),
         ("==", "x" * 500, f"'sqlite3', not '{'x' * 79}… (502 characters)"),
     ],
 )
 def test_a_comparison_says_what_there_is_and_what_there_should_be(op, right, sentence):
     """What pytest says below its first line, how they differ, stays."""
-    said = pytest_assertrepr_compare(op, "sqlite3", right)
-    next(said)
-    with pytest.raises(StopIteration) as told:
-        said.send([["'sql...e3' == …", "- more"], None])
-    assert told.value.value == [[sentence, "- more"]]
+    for pytests, more in (([["'sql...e3' == …", "- more"]], ["- more"]), ([], [])):
+        said = pytest_assertrepr_compare(op, "sqlite3", right)
+        next(said)
+        with pytest.raises(StopIteration) as told:
+            said.send(pytests)
+        assert told.value.value == [[sentence, *more]]
+
+
+async def test_a_client_that_never_connected_is_gone():
+    """Otherwise a check that ends before it would fail once more, for no fault of the learner's."""
+    await ProcessClient(saying(ACCEPT), "/", Timeline()).discard()
+
+
+def test_what_was_not_raised():
+    for error, sentence in (
+        (Refused, "The handshake was not refused."),
+        (Closed, "The connection was not closed."),
+        (KeyError, "KeyError was not raised."),
+    ):
+        with pytest.raises(pytest.fail.Exception) as told, pytest.raises(error):
+            pass
+        assert in_words(told.value) == sentence
 
 
 def test_silence_without_a_client():
     assert what_happened(TimeoutError(), [], {"exceptions": []}) == "Nothing came in time."
+
+
+def test_a_frame_came_but_the_next_one_too_late():
+    entries = [(0.1, "client", "→ 60"), (0.2, "client", "← 4"), (0.3, "consumer", "→ 5")]
+    assert what_happened(TimeoutError(), entries, {"exceptions": []}) == "Time was up after ← 4."
 
 
 def test_the_servers_side_of_it():
@@ -295,9 +323,10 @@ async def test_a_server_that_does_not_print(tmp_path, monkeypatch):
 
 def test_a_server_that_does_not_end(tmp_path, monkeypatch):
     (tmp_path / "manage.py").write_text(STUBBORN)
+    monkeypatch.setitem(SECONDS_TO_END, "runserver", 0.5)
     server = Server(tmp_path, "runserver")
     server.wait()
-    with pytest.raises(AssertionError, match=r"^runserver did not end within 5 s of Ctrl-C$"):
+    with pytest.raises(AssertionError, match=r"^runserver did not end within 0.5 s of Ctrl-C$"):
         server.stop()
     assert server.process.stdout.closed, "its worker, which writes into the same pipe, still lives"
 
