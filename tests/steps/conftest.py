@@ -20,6 +20,7 @@ from tests.support import migrated
 from tests.support.browser import Windows, find_chromium, open_browser, watch
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
+from tests.support.comparing import compared
 from tests.support.lonely import LonelySocket
 from tests.support.postgres import HOW_TO_INSTALL as HOW_TO_INSTALL_POSTGRES
 from tests.support.postgres import Postgres, find_postgres, new_database
@@ -39,7 +40,7 @@ from tests.support.server import (
 )
 from tests.support.stem import fresh_python
 from tests.support.tab import Tab
-from tests.support.timeline import Timeline, open_consumers, shorten
+from tests.support.timeline import Timeline, open_consumers
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process, visitor_of
 from tests.support.waiting import wait_for
@@ -59,20 +60,6 @@ LOCK_TIMEOUT = 0.3
 
 # What the checks store has to outlive no power cut, and a busy disk takes most of a second to be sure of it.
 NO_FSYNC = "; PRAGMA synchronous=OFF"
-
-# How a comparison that is wrong reads: what there is stands on its left.
-NO = {
-    "==": ", not ",
-    "!=": " is the same as ",
-    "in": " is not in ",
-    "not in": " is in ",
-    "is": ", not ",
-    "is not": " is ",
-    "<": " is not less than ",
-    "<=": " is more than ",
-    ">": " is not more than ",
-    ">=": " is less than ",
-}
 
 # A user of whom nothing is known but that nobody else is the same.
 ANYBODY = object()
@@ -101,7 +88,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 def pytest_assertrepr_compare(op, left, right):
     """Say what there is, and what there should be: pytest cuts the middle out of both, and says that they are equal."""
     told = yield
-    return [[f"{shorten(repr(left))}{NO[op]}{shorten(repr(right))}", *(told[0][1:] if told else ())]]
+    return [[compared(op, left, right), *(told[0][1:] if told else ())]]
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from tests.steps.conftest import pytest_assertrepr_compare
 from tests.support import client as client_module
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
+from tests.support.comparing import compared
 from tests.support.events import EventStream
 from tests.support.evidence import shortened
 from tests.support.frames import own_frame, read_tracebacks
@@ -222,6 +223,24 @@ def test_what_was_not_raised():
         with pytest.raises(pytest.fail.Exception) as told, pytest.raises(error):
             pass
         assert in_words(told.value) == sentence
+
+
+MESSAGES = [{"event": "message", "id": number, "at": "2026-11-30T15:37:12", "msg": "hello"} for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "sentence"),
+    [
+        ([1, 2], [1, 3], "[1, 2], not [1, 3]"),
+        (MESSAGES[::-1], MESSAGES, "number 1 is {'id': 2}, not {'id': 0}"),
+        (MESSAGES, MESSAGES[1:], "3 of them, not 2: number 1 is {'id': 0}, not {'id': 1}"),
+        (MESSAGES[:2], MESSAGES, f"2 of them, not 3: after the last one there should be {MESSAGES[2]}"),
+        (MESSAGES, MESSAGES[:2], f"3 of them, not 2: after the last one there is {MESSAGES[2]}"),
+        ({**MESSAGES[0], "to": "ann"}, MESSAGES[0], "{'to': 'ann'}, not {}"),
+    ],
+)
+def test_of_what_is_long_only_the_difference_is_said(left, right, sentence):
+    assert compared("==", left, right) == sentence
 
 
 def test_silence_without_a_client():

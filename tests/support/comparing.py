@@ -1,0 +1,44 @@
+"""What is said of a comparison that is wrong. What there is stands on its left, what there should be on its right."""
+
+from tests.support.timeline import LONGEST_PAYLOAD, shorten
+
+NO = {
+    "==": ", not ",
+    "!=": " is the same as ",
+    "in": " is not in ",
+    "not in": " is in ",
+    "is": ", not ",
+    "is not": " is ",
+    "<": " is not less than ",
+    "<=": " is more than ",
+    ">": " is not more than ",
+    ">=": " is less than ",
+}
+
+
+def compared(op, left, right):
+    """Return in a line what there is, and what there should be; of long lists and dicts only where they differ."""
+    if op == "==" and max(len(repr(left)), len(repr(right))) > LONGEST_PAYLOAD:
+        if isinstance(left, list) and isinstance(right, list):
+            return lists_compared(left, right)
+        left, right = without_the_same(left, right)
+    return f"{shorten(repr(left))}{NO[op]}{shorten(repr(right))}"
+
+
+def lists_compared(left, right):
+    """Return how many there are, where that is wrong, and the first that differs."""
+    how_many = "" if len(left) == len(right) else f"{len(left)} of them, not {len(right)}: "
+    for number, pair in enumerate(zip(left, right, strict=False), 1):
+        if pair[0] != pair[1]:
+            return f"{how_many}number {number} is {compared('==', *without_the_same(*pair))}"
+    if len(left) < len(right):
+        return f"{how_many}after the last one there should be {shorten(repr(right[len(left)]))}"
+    return f"{how_many}after the last one there is {shorten(repr(left[len(right)]))}"
+
+
+def without_the_same(left, right):
+    """Return both without the items that two dicts have in common."""
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        return left, right
+    same = {key for key in left.keys() & right.keys() if left[key] == right[key]}
+    return [{key: value for key, value in each.items() if key not in same} for each in (left, right)]
