@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import os
 import shutil
@@ -421,6 +422,8 @@ def packed(send):
     """Return the layer's method `send`, which insists on a message that is the same after a trip through Redis."""
     import msgpack
 
+    # By its own name in a warning, when nobody awaits it.
+    @functools.wraps(send)
     async def packed_send(target, message):
         returned = msgpack.unpackb(msgpack.packb(message))
         assert returned == message, f"Redis would make {returned} of {message}"
