@@ -1,5 +1,7 @@
 """What is said of a comparison that is wrong. What there is stands on its left, what there should be on its right."""
 
+import re
+
 from tests.support.timeline import LONGEST_PAYLOAD, shorten
 
 NO = {
@@ -42,3 +44,23 @@ def without_the_same(left, right):
         return left, right
     same = {key for key in left.keys() & right.keys() if left[key] == right[key]}
     return [{key: value for key, value in each.items() if key not in same} for each in (left, right)]
+
+
+def of_a_page(text):
+    """Return in a line what Playwright says in many, of which the first does not tell what there is on the page.
+
+    None if the text is none of Playwright's.
+    """
+    # The element itself says more than how it was looked for.
+    elements = re.findall(r" to (<(?!html).+>)$", text, re.MULTILINE)
+    what = elements or re.findall(r"waiting for (.+)", text)
+    what = shorten(what[-1]) if what else "its URL"
+    if waited := re.match(r"Locator\.(\w+): Timeout (\d+)ms", text):
+        return f"On the page {what} could not be used within {int(waited[2]) / 1000:g} s ({waited[1]})."
+    expected = re.match(r"(?:Locator|Page URL) expected (.+)", text)
+    if not expected:
+        return None
+    actual = re.search(r"^Actual value: (.*?) *$", text, re.MULTILINE)
+    is_there = elements or (actual and actual[1] != "None")
+    end = f"and was: {shorten(actual[1]) if actual else None}" if is_there else "and is not there"
+    return f"On the page {what} was expected {shorten(expected[1])}, {end}."

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import client, verdicts
+from tests.support.comparing import of_a_page
 from tests.support.frames import frames_of, place
 from tests.support.plan import AGAIN, CORE, REST, SLOW, WIRE, WITH_PROGRAMS
 from tests.support.printing import Printed
@@ -273,6 +274,8 @@ def in_words(error):
         return f"{lines[0]}."
     if isinstance(error, client.Refused | client.Closed):
         return f"{lines[0][0].upper()}{lines[0][1:]}."
+    if said := of_a_page(str(error)):
+        return said
     if isinstance(error, AssertionError) and lines:
         # Below the sentence pytest shows how the comparison was computed.
         sentence = lines[0].removeprefix("assert ")

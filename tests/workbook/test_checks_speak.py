@@ -8,6 +8,7 @@ from websockets.asyncio.server import serve
 
 from tests.steps.conftest import pytest_assertrepr_compare
 from tests.support import client as client_module
+from tests.support.browser import expect, find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
 from tests.support.comparing import compared
@@ -20,6 +21,7 @@ from tests.support.server import SECONDS_TO_END, Database, Server
 from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
 from tests.support.timeline import Timeline
+from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_for, wait_until
 
 ACCEPT = {"type": "websocket.accept"}
@@ -241,6 +243,51 @@ MESSAGES = [{"event": "message", "id": number, "at": "2026-11-30T15:37:12", "msg
 )
 def test_of_what_is_long_only_the_difference_is_said(left, right, sentence):
     assert compared("==", left, right) == sentence
+
+
+PAGE = """
+<p role="status" data-state="closed">It is closed</p>
+<ul><li>a</li><li>b</li></ul>
+"""
+
+
+@pytest.mark.browser
+async def test_what_is_said_of_a_page():
+    path = find_chromium() or cannot_check("no Chromium")
+    async with open_browser(path) as browser:
+        page = await browser.new_page()
+        await page.set_content(PAGE)
+        state, rows, log = (page.locator(selector) for selector in ("[role=status]", "li", "output"))
+        element = '<p role="status" data-state="closed">It is closed</p>'
+        for wrong, sentence in (
+            (
+                lambda: expect(state).to_have_attribute("data-state", "open", timeout=50),
+                f"On the page {element} was expected to have attribute 'open', and was: closed.",
+            ),
+            (
+                lambda: expect(state).to_contain_text("connected", timeout=50),
+                f"On the page {element} was expected to contain text 'connected', and was: It is closed.",
+            ),
+            (
+                lambda: expect(log).to_have_text("hello", timeout=50),
+                "On the page locator(\"output\") was expected to have text 'hello', and is not there.",
+            ),
+            (
+                lambda: expect(rows).to_have_count(3, timeout=50),
+                "On the page locator(\"li\") was expected to have count '3', and was: 2.",
+            ),
+            (
+                lambda: expect(page).to_have_url("http://localhost/", timeout=50),
+                "On the page its URL was expected to be 'http://localhost/', and was: about:blank.",
+            ),
+            (
+                lambda: log.click(timeout=50),
+                'On the page locator("output") could not be used within 0.05 s (click).',
+            ),
+        ):
+            with pytest.raises(Exception, match=r"expected|Timeout") as told:
+                await wrong()
+            assert in_words(told.value) == sentence
 
 
 def test_silence_without_a_client():
