@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import re
 
 import pytest
@@ -270,7 +269,7 @@ async def test_a_ticket_is_given_over_https_only(alone, migration, case):
         await ann.sign_up()
         response = await ann.ticket()
         assert response.status == 403
-        assert "HTTPS" in json.loads(response.body)["detail"]
+        assert "HTTPS" in response.json()["detail"]
         await ann.get("/chat/")
         headers = {"X-Forwarded-Proto": "https", "X-CSRFToken": ann.token, "Origin": server.url("", "http")}
         assert (await ann.request("POST", "/ticket/", headers)).status == 403, "a client can claim to come over HTTPS"

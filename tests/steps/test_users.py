@@ -168,7 +168,7 @@ async def test_who_is_refused_is_told_to_nobody(arrive, seat, room, manage):
     await bob.client.ended()
     await ann.say("is that all?")
     frame = await ann.news()
-    assert (frame["event"], frame.get("msg")) == ("message", "is that all?"), frame
+    assert (frame["event"], frame.get("msg")) == ("message", "is that all?")
 
 
 @check("process", "wire", "postgres", **PRIVATE)

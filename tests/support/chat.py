@@ -2,6 +2,7 @@
 
 import json
 
+from tests.support.answers import decoded
 from tests.support.timeline import shorten
 
 # What may come between two frames that a check waits for. Anything else out of turn is a mistake.
@@ -43,9 +44,9 @@ class Member:
         self.passed_over = []
         frame = await self.client.receive()
         assert isinstance(frame, str), f"expected a text frame, got the bytes {shorten(frame)}"
-        decoded = json.loads(frame)
-        assert isinstance(decoded, dict), f"expected a JSON object, got {shorten(frame)}"
-        return decoded
+        told = decoded(frame)
+        assert isinstance(told, dict), f"expected a JSON object, got {shorten(frame)}"
+        return told
 
     async def news(self):
         """Return the next frame that is no list of users. Until another is taken, `passed_over` has those before it."""

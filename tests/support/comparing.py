@@ -4,6 +4,8 @@ import re
 
 from tests.support.timeline import LONGEST_PAYLOAD, shorten
 
+LONGEST = 160  # characters of one side: two have room on a screen
+
 NO = {
     "==": ", not ",
     "!=": " is the same as ",
@@ -24,7 +26,7 @@ def compared(op, left, right):
         if isinstance(left, list) and isinstance(right, list):
             return lists_compared(left, right)
         left, right = without_the_same(left, right)
-    return f"{shorten(repr(left))}{NO[op]}{shorten(repr(right))}"
+    return f"{said(left)}{NO[op]}{said(right)}"
 
 
 def lists_compared(left, right):
@@ -34,8 +36,12 @@ def lists_compared(left, right):
         if pair[0] != pair[1]:
             return f"{how_many}number {number} is {compared('==', *without_the_same(*pair))}"
     if len(left) < len(right):
-        return f"{how_many}after the last one there should be {shorten(repr(right[len(left)]))}"
-    return f"{how_many}after the last one there is {shorten(repr(left[len(right)]))}"
+        return f"{how_many}after the last one there should be {said(right[len(left)])}"
+    return f"{how_many}after the last one there is {said(left[len(right)])}"
+
+
+def said(value):
+    return shorten(repr(value), LONGEST)
 
 
 def without_the_same(left, right):
@@ -54,7 +60,7 @@ def of_a_page(text):
     # The element itself says more than how it was looked for.
     elements = re.findall(r" to (<(?!html).+>)$", text, re.MULTILINE)
     what = elements or re.findall(r"waiting for (.+)", text)
-    what = shorten(what[-1]) if what else "its URL"
+    what = shorten(what[-1], LONGEST) if what else "its URL"
     if waited := re.match(r"Locator\.(\w+): Timeout (\d+)ms", text):
         return f"On the page {what} could not be used within {int(waited[2]) / 1000:g} s ({waited[1]})."
     expected = re.match(r"(?:Locator|Page URL) expected (.+)", text)
@@ -62,5 +68,5 @@ def of_a_page(text):
         return None
     actual = re.search(r"^Actual value: (.*?) *$", text, re.MULTILINE)
     is_there = elements or (actual and actual[1] != "None")
-    end = f"and was: {shorten(actual[1]) if actual else None}" if is_there else "and is not there"
-    return f"On the page {what} was expected {shorten(expected[1])}, {end}."
+    end = f"and was: {shorten(actual[1], LONGEST) if actual else None}" if is_there else "and is not there"
+    return f"On the page {what} was expected {shorten(expected[1], LONGEST)}, {end}."

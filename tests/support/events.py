@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 
+from tests.support.answers import decoded
 from tests.support.client import PATIENCE
 
 
@@ -62,7 +62,7 @@ class EventStream:
                 self.comments += line.startswith(":")
         self.timeline.add("client", f"← {fields}")
         self.ids.append(fields.get("id"))
-        return json.loads(fields["data"])
+        return decoded(fields["data"])
 
     async def rest(self):
         """Return the lines that still come, when the response has ended."""

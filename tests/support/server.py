@@ -32,9 +32,10 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
-# Seconds in which a server has to end after Ctrl-C. uvicorn's parent may just be asking its workers, one by one,
-# whether they are alive. It waits up to 5 s for each (--timeout-worker-healthcheck), and one that starts is slow.
-SECONDS_TO_END = dict.fromkeys(COMMANDS, 5) | {"workers": 25}
+# Seconds in which a server has to end after Ctrl-C. hypercorn and uvicorn give what is open some time of their own.
+# uvicorn's parent may just be asking its workers, one by one, whether they are alive: it waits up to 5 s for each
+# (--timeout-worker-healthcheck), and one that starts is slow.
+SECONDS_TO_END = {"runserver": 5, "daphne": 5, "uvicorn": 15, "hypercorn": 15, "workers": 25}
 
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
 # 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.

@@ -44,11 +44,11 @@ class Timeline:
         return "\n".join(f"{at:7.3f} s  {lane:<9} {text}" for at, lane, text in self.read())
 
 
-def shorten(value):
+def shorten(value, longest=LONGEST_PAYLOAD):
     """Return `value` (text, bytes or an event) as one readable line; what is cut is said with its length."""
     line = value if isinstance(value, str) else repr(value)
-    if len(line) > LONGEST_PAYLOAD:
-        line = f"{line[:LONGEST_PAYLOAD]}… ({len(line):,} characters)"
+    if len(line) > longest:
+        line = f"{line[:longest]}… ({len(line):,} characters)"
     return line
 
 

@@ -1,12 +1,13 @@
 """Somebody with a browser of their own, who keeps cookies and fills in forms; in process and on the wire alike."""
 
 import asyncio
-import json
 import re
 import uuid
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
+
+from tests.support.answers import decoded
 
 PASSWORD = "only for this check"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
@@ -25,7 +26,8 @@ class Response:
         return dict(self.headers).get(name)
 
     def json(self):
-        return json.loads(self.body)
+        """Return what the body means as JSON; see answers.py."""
+        return decoded(self.body)
 
 
 class Visitor:

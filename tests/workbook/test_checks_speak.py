@@ -8,6 +8,7 @@ from websockets.asyncio.server import serve
 
 from tests.steps.conftest import pytest_assertrepr_compare
 from tests.support import client as client_module
+from tests.support.answers import decoded
 from tests.support.browser import expect, find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
@@ -198,7 +199,7 @@ def test_of_a_crowds_timeline_the_middle_is_left_out_and_that_is_said():
         ("<=", "b", "'sqlite3' is more than 'b'"),
         (">", "z", "'sqlite3' is not more than 'z'"),
         (">=", "z", "'sqlite3' is less than 'z'"),
-        ("==", "x" * 500, f"'sqlite3', not '{'x' * 79}… (502 characters)"),
+        ("==", "x" * 500, f"'sqlite3', not '{'x' * 159}… (502 characters)"),
     ],
 )
 def test_a_comparison_says_what_there_is_and_what_there_should_be(op, right, sentence):
@@ -224,6 +225,13 @@ def test_what_was_not_raised():
     ):
         with pytest.raises(pytest.fail.Exception) as told, pytest.raises(error):
             pass
+        assert in_words(told.value) == sentence
+
+
+def test_what_is_no_json_and_what_is_not_in_it():
+    for text, sentence in (("hello", "Expected JSON, got 'hello'"), ('{"a": {"b": 1}}', "There is no 'c' in {'b': 1}")):
+        with pytest.raises(AssertionError) as told:
+            decoded(text)["a"]["c"]
         assert in_words(told.value) == sentence
 
 
