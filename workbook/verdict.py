@@ -90,7 +90,7 @@ class Verdict:
             self.broken = {"what": what, "place": place}
             return
         self.is_cut_short = True
-        what = "it was still busy after some seconds" if hung else f"Python ended: {last_line(printed)}"
+        what = "It was still busy after some seconds" if hung else f"Python ended: {last_line(printed)}"
         failure = {
             "promise": "Every handler comes to its end.",
             "what": what,

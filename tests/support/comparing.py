@@ -31,13 +31,14 @@ def compared(op, left, right):
 
 def lists_compared(left, right):
     """Return how many there are, where that is wrong, and the first that differs."""
-    how_many = "" if len(left) == len(right) else f"{len(left)} of them, not {len(right)}: "
+    numbers = [str(len(each) or "none") for each in (left, right)]
+    how_many = "" if len(left) == len(right) else f"{numbers[0]} of them, not {numbers[1]}: "
     for number, pair in enumerate(zip(left, right, strict=False), 1):
         if pair[0] != pair[1]:
             return f"{how_many}number {number} is {compared('==', *without_the_same(*pair))}"
     if len(left) < len(right):
-        return f"{how_many}after the last one there should be {said(right[len(left)])}"
-    return f"{how_many}after the last one there is {said(left[len(right)])}"
+        return f"{how_many}number {len(left) + 1} should be {said(right[len(left)])}"
+    return f"{how_many}number {len(right) + 1} is {said(left[len(right)])}"
 
 
 def said(value):

@@ -132,7 +132,7 @@ class Teller:
         each = self.share[nodeid]
         self.began = time.perf_counter()
         self.printed.begin()
-        self.busy_at = None
+        self.is_out_of_time, self.busy_at = False, None
         patience = self.patience(each)
         if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
@@ -144,11 +144,16 @@ class Teller:
         # Before the check itself a server may have to start, which takes its time where the machine is slow.
         self.watch_out(3 if each.level == WIRE else patience)
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item):
         each = self.share[item.nodeid]
         if each.level == WIRE:
             self.watch_out(self.patience(each))
+        result = yield
+        if self.is_out_of_time:
+            # asyncio keeps for itself what a callback of the event loop raises.
+            raise OutOfTime
+        return result
 
     def patience(self, each):
         """Return how many times the limit a check may take."""
@@ -162,7 +167,8 @@ class Teller:
         following.replace(file)
 
     def interrupt(self, number, frame):
-        """End what keeps the event loop busy, and remember where that was."""
+        """End what keeps the event loop busy, and remember where that was, if it was in a line of hers."""
+        self.is_out_of_time = True
         while frame and not Path(frame.f_code.co_filename).is_relative_to(self.project):
             frame = frame.f_back
         self.busy_at = frame and place(self.project, frame.f_code.co_filename, frame.f_lineno)
@@ -206,7 +212,7 @@ class Teller:
         evidence = getattr(report, "evidence", None)
         return {
             "promise": " ".join((item.function.__doc__ or item.name).split()),
-            "what": BUSY if self.busy_at else what_happened(error, entries, evidence or NOTHING_KNOWN),
+            "what": BUSY if self.is_out_of_time else what_happened(error, entries, evidence or NOTHING_KNOWN),
             "place": self.busy_at or own_place(evidence) or place_of(error, self.project),
             "timeline": sorted(entries),
             "evidence": evidence,

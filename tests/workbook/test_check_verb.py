@@ -376,7 +376,7 @@ def test_a_process_that_had_to_be_ended_while_it_checked(tmp_path):
     for news in (plan(t1=[CORE]), begun("t1"), END):
         verdict.hear(news, printed)
     assert verdict.first_failure[1]["promise"] == "Every handler comes to its end."
-    assert verdict.first_failure[1]["what"] == "it was still busy after some seconds"
+    assert verdict.first_failure[1]["what"] == "It was still busy after some seconds"
     assert verdict.first_failure[1]["place"] == {"file": "app.py", "line": 2, "source": "second"}
 
 

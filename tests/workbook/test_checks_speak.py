@@ -244,8 +244,9 @@ MESSAGES = [{"event": "message", "id": number, "at": "2026-11-30T15:37:12", "msg
         ([1, 2], [1, 3], "[1, 2], not [1, 3]"),
         (MESSAGES[::-1], MESSAGES, "number 1 is {'id': 2}, not {'id': 0}"),
         (MESSAGES, MESSAGES[1:], "3 of them, not 2: number 1 is {'id': 0}, not {'id': 1}"),
-        (MESSAGES[:2], MESSAGES, f"2 of them, not 3: after the last one there should be {MESSAGES[2]}"),
-        (MESSAGES, MESSAGES[:2], f"3 of them, not 2: after the last one there is {MESSAGES[2]}"),
+        (MESSAGES[:2], MESSAGES, f"2 of them, not 3: number 3 should be {MESSAGES[2]}"),
+        ([], MESSAGES, f"none of them, not 3: number 1 should be {MESSAGES[0]}"),
+        (MESSAGES, MESSAGES[:2], f"3 of them, not 2: number 3 is {MESSAGES[2]}"),
         ({**MESSAGES[0], "to": "ann"}, MESSAGES[0], "{'to': 'ann'}, not {}"),
     ],
 )
