@@ -45,7 +45,7 @@ async def test_the_first_frame_is_the_welcome(seat, room):
     ann = await seat()
     welcome = await ann.enter()
     assert welcome["group"] == room
-    assert isinstance(welcome["from"], str)
+    assert isinstance(welcome["from"], str), f"expected a name, got {welcome['from']!r}"
     assert len(welcome["from"]) in range(1, SHORT + 1), f"expected a short name, got {welcome['from']!r}"
 
 
@@ -363,7 +363,7 @@ async def test_no_membership_is_left_in_memory(join, layer, case):
     members = []
     for users in parties([f"user {number % 10}" for number in range(crowd)]):
         members += await asyncio.gather(*(join(user=user) for user in users))
-    assert layer.groups
+    assert layer.groups, "members came, and the layer has nobody in any group"
     for party in parties(members):
         await asyncio.gather(*(member.client.leave() for member in party))
         await asyncio.gather(*(member.client.ended() for member in party))

@@ -277,10 +277,11 @@ async def test_nothing_of_it_is_left(begin, layer):
     """When the client goes, nobody waits for events any more, and the channel is in no group."""
     before = asyncio.all_tasks()
     response = await begin()
-    assert layer.groups
+    assert layer.groups, "the stream is open, and the layer has nobody in any group"
     await response.leave()
     await wait_until(lambda: asyncio.all_tasks() == before, "its tasks to end")
-    assert not any(layer.groups.values())
+    left = [group for group, channels in layer.groups.items() if channels]
+    assert not left, f"it has gone, and is still in the group {' and '.join(left)}"
 
 
 @check("process", **EVENTS)
@@ -289,9 +290,11 @@ async def test_a_layer_that_forgets_is_reminded(begin, layer, settings):
     settings.HEARTBEAT = 0.1
     await begin()
     before = {group: set(channels) for group, channels in layer.groups.items()}
-    assert before
+    assert before, "the stream is open, and the layer has nobody in any group"
     layer.groups.clear()
-    await wait_until(lambda: {group: set(them) for group, them in layer.groups.items()} == before, "the groups")
+    await wait_until(
+        lambda: {group: set(them) for group, them in layer.groups.items()} == before, "all groups to be joined again"
+    )
 
 
 @check("process", **EVENTS)

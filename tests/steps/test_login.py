@@ -21,6 +21,9 @@ ORIGIN = {"gs6": {"/ws/ac/": 3}, "gs7": {"/ws/ajwc/": KEPT}}
 LOG_OUT = {"gs6": {"/ws/ac/": 7}, "gs7": dict.fromkeys(GENERIC, KEPT)}
 
 
+NO_USER = "the head of /chat/ has no log-out, or not the user's name"
+
+
 async def is_logged_in(visitor, name=None):
     """Return whether the head of the page knows the visitor by this name, or by the visitor's own."""
     page = (await visitor.get("/chat/")).body
@@ -33,7 +36,7 @@ async def test_signing_up_logs_in(new_visitor):
     visitor = new_visitor()
     response = await visitor.sign_up()
     assert response.header("location") == "/chat/"
-    assert await is_logged_in(visitor)
+    assert await is_logged_in(visitor), NO_USER
 
 
 @check(*WAYS, **PAGES)
@@ -43,7 +46,7 @@ async def test_logging_in(new_visitor):
     await first.sign_up()
     response = await later.log_in(first.name)
     assert (response.status, response.header("location")) == (302, "/chat/")
-    assert await is_logged_in(later)
+    assert await is_logged_in(later), NO_USER
 
 
 @check(*WAYS, **PAGES)
@@ -154,7 +157,7 @@ async def test_nobody_becomes_somebody_else(new_visitor):
     ):
         assert response.status == 302
         assert response.header("location").startswith("/chat/")
-    assert await is_logged_in(other)
+    assert await is_logged_in(other), NO_USER
 
 
 @check("process", **PAGES)
@@ -211,7 +214,7 @@ async def test_logging_out_takes_a_post(new_visitor):
     visitor = new_visitor()
     await visitor.sign_up()
     assert (await visitor.get("/accounts/logout/")).status == 405
-    assert await is_logged_in(visitor)
+    assert await is_logged_in(visitor), NO_USER
     response = await visitor.log_out()
     assert (response.status, response.header("location")) == (302, "/chat/")
     assert not await is_logged_in(visitor, "")

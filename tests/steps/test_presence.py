@@ -285,8 +285,8 @@ async def test_a_full_channel_stops_no_heart(join, layer, settings):
     await bob.say("the end")
     while (await ann.next()).get("msg") != "the end":
         pass
-    assert not ann.client.communicator.future.done()
-    assert not bob.client.communicator.future.done()
+    for member in (ann, bob):
+        assert not member.client.communicator.future.done(), f"the connection of {member.name} has ended"
 
 
 @check("process", **BEATING)
