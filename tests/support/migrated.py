@@ -54,10 +54,23 @@ def copy_to(project, file):
         shutil.copyfile(kept, file)
     except FileNotFoundError:
         return False
+    if not is_sound(file):
+        for each in (kept, file):
+            each.unlink(missing_ok=True)
+        return False
     # It is what is used that stays, not what is new.
     with contextlib.suppress(FileNotFoundError):
         os.utime(kept)
     return True
+
+
+def is_sound(file):
+    """Return whether a file is a whole database: after a power cut it may be empty, or hold anything."""
+    if not file.stat().st_size:
+        return False
+    with contextlib.closing(sqlite3.connect(file)) as database, contextlib.suppress(sqlite3.DatabaseError):
+        return database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    return False
 
 
 @contextlib.contextmanager

@@ -83,6 +83,17 @@ def test_so_many_are_kept_as_were_used_last(project, file, kept, tmp_path, monke
     assert copy_to(project, tmp_path / "copy")
 
 
+@pytest.mark.parametrize("broken", [lambda whole: b"", lambda whole: b"broken", lambda whole: whole[: len(whole) // 2]])
+def test_what_is_broken_is_made_anew(project, file, kept, tmp_path, broken):
+    """As after a power cut: otherwise a right copy would fail from then on."""
+    (whole,) = kept.iterdir()
+    whole.write_bytes(broken(whole.read_bytes()))
+    assert not copy_to(project, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    keep(project, file)
+    assert copy_to(project, tmp_path / "copy")
+
+
 def test_one_makes_it_and_the_others_wait(project, kept, tmp_path):
     """So there is one to copy when it is their turn."""
     fcntl = pytest.importorskip("fcntl")
