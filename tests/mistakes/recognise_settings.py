@@ -3,6 +3,7 @@
 import ast
 import re
 
+from tests.mistakes.clues import where
 from tests.mistakes.recognise_consumers import own_exceptions
 from tests.mistakes.recognisers import recognises
 
@@ -21,8 +22,10 @@ def setting_read_early(clues):
     """A setting was read when its module was imported: whoever changes it later is not heard."""
     name = setting_in_question(clues)
     for path, node in reads_of(name, clues) if name else ():
-        if statement := at_import(clues.sources[path], node):
-            return {"source": ast.unparse(statement), "where": f"{path}, line {node.lineno}", "setting": name}
+        at = {"file": path, "line": node.lineno}
+        statement = clues.innermost_around(at, ast.Assign | ast.AnnAssign | ast.ImportFrom)
+        if statement and not clues.function_around(at):
+            return {"source": ast.unparse(statement), "where": where(at), "setting": name}
     return None
 
 
@@ -62,21 +65,6 @@ def reads_of(name, clues):
             is_import = isinstance(node, ast.ImportFrom) and name in [each.name for each in node.names]
             if is_attribute or is_word or is_import:
                 yield path, node
-
-
-def at_import(tree, node):
-    """Return the statement that a node stands in if it is read when the module is imported, else None."""
-    for statement in tree.body:
-        for inner in [statement, *ast.walk(statement)] if isinstance(statement, ast.ClassDef) else [statement]:
-            is_read = isinstance(inner, ast.Assign | ast.AnnAssign | ast.ImportFrom) and node in ast.walk(inner)
-            if is_read and not is_in_function(tree, inner):
-                return inner
-    return None
-
-
-def is_in_function(tree, node):
-    functions = (each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
-    return any(node in ast.walk(function) for function in functions)
 
 
 def words_in(clues):

@@ -68,6 +68,6 @@ def of_a_page(text):
     if not expected:
         return None
     actual = re.search(r"^Actual value: (.*?) *$", text, re.MULTILINE)
-    is_there = elements or (actual and actual[1] != "None")
-    end = f"and was: {shorten(actual[1], LONGEST) if actual else None}" if is_there else "and is not there"
+    is_there = actual and (elements or actual[1] != "None")
+    end = f"and was: {shorten(actual[1], LONGEST)}" if is_there else "and is not there"
     return f"On the page {what} was expected {shorten(expected[1], LONGEST)}, {end}."

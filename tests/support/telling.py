@@ -272,7 +272,7 @@ def in_words(error):
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     lines = str(error).strip().splitlines()
-    if isinstance(error, pytest.fail.Exception) and (name := re.match(r"DID NOT RAISE\b.*?(\w+)\W*$", lines[0])):
+    if isinstance(error, pytest.fail.Exception) and (name := re.match(r"DID NOT RAISE\b.*?(\w+)\W*$", str(error))):
         return NOT_RAISED.get(name[1], f"{name[1]} was not raised.")
     if isinstance(error, SystemExit):
         return f"Your code ends Python: SystemExit({error.code!r})"
