@@ -125,6 +125,9 @@ async def test_a_worker_is_killed(workers, come):
             continue
         closed += 1
     assert 0 < closed < len(listeners), f"{closed} connections ended with the worker"
+    # uvicorn's parent asks each worker whether it is alive, up to 5 s long, before it looks at Ctrl-C: one that still
+    # starts does not answer.
+    await workers.printed("Application startup complete", times=5)
 
 
 async def talk(come, tab, texts):

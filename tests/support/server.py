@@ -32,10 +32,7 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
-# Seconds in which a server has to end after Ctrl-C. hypercorn and uvicorn give what is open some time of their own.
-# uvicorn's parent may just be asking its workers, one by one, whether they are alive: it waits up to 5 s for each
-# (--timeout-worker-healthcheck), and one that starts is slow.
-SECONDS_TO_END = {"runserver": 5, "daphne": 5, "uvicorn": 15, "hypercorn": 15, "workers": 25}
+SECONDS_TO_END = 5  # after Ctrl-C
 
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
 # 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.
@@ -217,7 +214,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         try:
-            self.process.wait(SECONDS_TO_END[self.kind])
+            self.process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             workers = children_of(self.process.pid)
             self.process.kill()
@@ -225,8 +222,7 @@ class Server:
             for worker in workers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker, signal.SIGKILL)
-            seconds = SECONDS_TO_END[self.kind]
-            raise AssertionError(f"{self.kind} did not end within {seconds} s of Ctrl-C") from None
+            raise AssertionError(f"{self.kind} did not end within {SECONDS_TO_END} s of Ctrl-C") from None
         finally:
             self.let_go()
         return self.process.returncode

@@ -18,7 +18,7 @@ from tests.support.evidence import shortened
 from tests.support.frames import own_frame, read_tracebacks
 from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
-from tests.support.server import SECONDS_TO_END, Database, Server
+from tests.support.server import Database, Server
 from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
 from tests.support.timeline import Timeline
@@ -403,7 +403,7 @@ async def test_a_server_that_does_not_print(tmp_path, monkeypatch):
 
 def test_a_server_that_does_not_end(tmp_path, monkeypatch):
     (tmp_path / "manage.py").write_text(STUBBORN)
-    monkeypatch.setitem(SECONDS_TO_END, "runserver", 0.5)
+    monkeypatch.setattr("tests.support.server.SECONDS_TO_END", 0.5)
     server = Server(tmp_path, "runserver")
     server.wait()
     with pytest.raises(AssertionError, match=r"^runserver did not end within 0.5 s of Ctrl-C$"):
