@@ -3,15 +3,18 @@
     python -m tests.support.often gs2 gs3 --times 100 --checks wire --only hundred_clients
 
 It prints a line for each step, and every failure. The checks are the quick ones, those on the wire, or the slow ones,
-which start other programs; `--only` takes those with these words in their names. It ends with status 1 if anything has
-failed, or there was nothing to check.
+which start other programs; `--only` takes those with these words in their names. With `--at-once 4` four runs are made
+side by side, and it is they that keep the cores busy: many slow runs are done sooner so. It ends with status 1 if
+anything has failed, or there was nothing to check.
 """
 
 import argparse
 import contextlib
 import multiprocessing
 import os
+import queue
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -59,6 +62,32 @@ def check_often(step, times, levels, words=""):
             yield verdict
 
 
+def side_by_side(iterators):
+    """Yield the Verdicts that these iterators yield, as they come; each is read by a thread of its own."""
+    told = queue.SimpleQueue()
+
+    def read(iterator):
+        try:
+            for verdict in iterator:
+                told.put((verdict, None))
+            told.put((None, None))
+        except Exception as error:
+            told.put((None, error))
+
+    # Not a pool's threads: Ctrl-C would wait until they are done.
+    for iterator in iterators:
+        threading.Thread(target=read, args=(iterator,), daemon=True).start()
+    reading = len(iterators)
+    while reading:
+        verdict, error = told.get()
+        if error:
+            raise error
+        if verdict:
+            yield verdict
+        else:
+            reading -= 1
+
+
 def checks_with(checker, copy, words):
     """Return the ids of all checks with these words in them."""
     checker.ask(copy, [], [])
@@ -80,6 +109,22 @@ def number_of_runs(word):
     return int(word)
 
 
+def report(step, asked):
+    """Check a step as the command line asks, print what fails and a line about it all; return how many runs failed."""
+    begin, runs, failures = time.perf_counter(), 0, 0
+    shares = [len(range(first, asked.times, asked.at_once)) for first in range(min(asked.at_once, asked.times))]
+    iterators = [check_often(step, times, LEVELS[asked.checks], asked.only) for times in shares]
+    for verdict in side_by_side(iterators):
+        runs += 1
+        failures += not (verdict.is_right and verdict.results)
+        for number, failure in verdict.failures.items():
+            print(f"{step.name}, run {runs}, task {number}: {failure['promise']} {failure['what']}", flush=True)
+    seconds = time.perf_counter() - begin
+    checks = f"{len(verdict.results)} {asked.checks} checks"
+    print(f"{step.name}: {runs} runs of {checks}, {failures} failed, {seconds:.0f} s", flush=True)
+    return failures
+
+
 def main(words=None):
     """Check what the words of the command line ask for. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.often", description="check steps again and again")
@@ -87,21 +132,11 @@ def main(words=None):
     parser.add_argument("--times", type=number_of_runs, default=100)
     parser.add_argument("--checks", choices=LEVELS, default="quick")
     parser.add_argument("--only", default="", metavar="WORDS")
+    parser.add_argument("--at-once", type=number_of_runs, default=1)
     asked = parser.parse_args(words)
-    failed = 0
-    with busy_cores():
-        for name in asked.steps or STEPS:
-            begin, runs, failures = time.perf_counter(), 0, 0
-            for verdict in check_often(STEPS[name], asked.times, LEVELS[asked.checks], asked.only):
-                runs += 1
-                failures += not (verdict.is_right and verdict.results)
-                for number, failure in verdict.failures.items():
-                    print(f"{name}, run {runs}, task {number}: {failure['promise']} {failure['what']}", flush=True)
-            seconds = time.perf_counter() - begin
-            checks = f"{len(verdict.results)} {asked.checks} checks"
-            print(f"{name}: {runs} runs of {checks}, {failures} failed, {seconds:.0f} s", flush=True)
-            failed += failures
-    return 1 if failed else 0
+    with busy_cores() if asked.at_once == 1 else contextlib.nullcontext():
+        failed = [report(STEPS[name], asked) for name in asked.steps or STEPS]
+    return 1 if any(failed) else 0
 
 
 if __name__ == "__main__":

@@ -47,6 +47,26 @@ def test_what_fails_now_and_then_is_told(runs, capsys):
     assert [(name, levels) for name, _, levels, _ in asked] == [(name, [often.WIRE]) for name in often.STEPS]
 
 
+def test_runs_at_once_are_as_many_as_were_asked_for(runs, capsys):
+    asked = runs("passed")
+    assert often.main(["gs1", "--times", "5", "--at-once", "3"]) == 0
+    assert capsys.readouterr().out.startswith("gs1: 3 runs of 2 quick checks, 0 failed, ")
+    assert sorted(times for _, times, _, _ in asked) == [1, 2, 2]
+    assert often.main(["gs1", "--times", "2", "--at-once", "3"]) == 0
+    assert [times for _, times, _, _ in asked[3:]] == [1, 1]
+
+
+def test_a_run_that_breaks_ends_them_all():
+    def breaks():
+        yield "a verdict"
+        raise ValueError("broken")
+
+    verdicts = often.side_by_side([breaks(), iter(())])
+    assert next(verdicts) == "a verdict"
+    with pytest.raises(ValueError, match="broken"):
+        next(verdicts)
+
+
 NO_STEP = "there is no step 'gs9'; the steps are gs1, gs2, gs3, gs4, gs5, gs6, gs7"
 
 
@@ -57,6 +77,7 @@ NO_STEP = "there is no step 'gs9'; the steps are gs1, gs2, gs3, gs4, gs5, gs6, g
         (["--times", "x"], "'x' is no number of runs"),
         (["--times", "0"], "'0' is no number of runs"),
         (["--checks", "all"], "invalid choice: 'all'"),
+        (["--at-once", "0"], "'0' is no number of runs"),
     ],
 )
 def test_wrong_words(words, said, capsys):
