@@ -1,4 +1,4 @@
-"""JSON that came from a step. What is missing in it is told in a sentence: a KeyError would be nobody's."""
+"""What came from a step: JSON of which it is told in a sentence what is missing, and statuses of HTTP."""
 
 import json
 
@@ -10,6 +10,15 @@ class Answer(dict):
 
     def __missing__(self, key):
         raise AssertionError(f"there is no {key!r} in {shorten(repr(self))}")
+
+
+class Status(int):
+    """The status of an answer to an HTTP request; a comparison that fails shows it as such."""
+
+    __str__ = int.__repr__
+
+    def __repr__(self):
+        return f"HTTP {self}"
 
 
 def decoded(text):

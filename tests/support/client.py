@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 
+from tests.support.answers import Status
 from tests.support.idle import first_of
 from tests.support.recorder import ENDED, record
 from tests.support.timeline import read_events, shorten
@@ -232,7 +233,7 @@ class WireClient(Client):
                 proxy=None,
             )
         except InvalidStatus as error:
-            raise Refused(error.response.status_code) from None
+            raise Refused(Status(error.response.status_code)) from None
         self.subprotocol = self.websocket.subprotocol
         self.port = self.websocket.local_address[1]
         if self.events:

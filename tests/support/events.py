@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from tests.support.answers import decoded
+from tests.support.answers import Status, decoded
 from tests.support.client import PATIENCE
 
 
@@ -27,7 +27,7 @@ class EventStream:
         self.writer.write(f"GET {self.path} HTTP/1.1\r\n{head}\r\n".encode())
         async with asyncio.timeout(PATIENCE):
             status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        self.status = int(status.split()[1])
+        self.status = Status(status.split()[1])
         self.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
         self.timeline.add("client", f"← HTTP {self.status}")
         return self

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.support import migrated
+from tests.support.answers import Status
 from tests.support.stem import ADDRESS, python, run_python
 from tests.support.waiting import wait_for, wait_until
 
@@ -188,7 +189,7 @@ class Server:
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
-            return response.status, response.headers, response.read()
+            return Status(response.status), response.headers, response.read()
         finally:
             connection.close()
 

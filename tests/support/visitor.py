@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
-from tests.support.answers import decoded
+from tests.support.answers import Status, decoded
 
 PASSWORD = "only for this check"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="(\w+)"')
@@ -153,7 +153,7 @@ def visitor_in_process(application):
         await application(scope, events.get, send)
         start, *bodies = sent
         return Response(
-            start["status"],
+            Status(start["status"]),
             [(name.decode().lower(), value.decode()) for name, value in start["headers"]],
             b"".join(event["body"] for event in bodies).decode(),
         )

@@ -8,7 +8,7 @@ from websockets.asyncio.server import serve
 
 from tests.steps.conftest import pytest_assertrepr_compare
 from tests.support import client as client_module
-from tests.support.answers import decoded
+from tests.support.answers import Status, decoded
 from tests.support.browser import expect, find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
@@ -252,6 +252,11 @@ MESSAGES = [{"event": "message", "id": number, "at": "2026-11-30T15:37:12", "msg
 )
 def test_of_what_is_long_only_the_difference_is_said(left, right, sentence):
     assert compared("==", left, right) == sentence
+
+
+def test_a_status_is_shown_as_one_of_http():
+    assert compared("==", (Status(500), "/"), (302, "/")) == "(HTTP 500, '/'), not (302, '/')"
+    assert f"got HTTP {Status(500)}" == "got HTTP 500"
 
 
 ELEMENT = '<p role="status" data-state="closed">It is closed</p>'
