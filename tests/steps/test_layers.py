@@ -170,6 +170,10 @@ async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
         for member in (ann, bob):
             while (await member.next()).get("msg") != "hello again":
                 pass
+        # Again in a moment of rest, and until nobody is connected: a server that ends meanwhile has more to say.
+        redis.stop()
+        for member in (ann, bob):
+            await expect_told_to_come_back(member)
         assert "Logging error" not in server.output(), server.output()
 
 
