@@ -134,8 +134,7 @@ async def test_the_log_in_leads_back(new_window, user_for, server, group):  # no
     guest = await new_window()
     address = server.url(f"/chat/{quote(group, safe='')}/", "http")
     await guest.page.goto(address)
-    # By a key: while the list of users comes, the link moves, and a mouse that was pressed on it is let go beside it.
-    await guest.page.locator("main").get_by_role("link", name="log in").press("Enter")
+    await guest.page.locator("main").get_by_role("link", name="log in").click()
     await guest.fill_in(username=user.name, password=PASSWORD)
     await expect(guest.page.locator("h1")).to_have_text(group)
     await guest.is_in()
@@ -238,8 +237,7 @@ async def test_a_name_is_never_html(enter, new_window, server):  # noqa: F811
     bob.name = name
     address = server.url(f"/chat/{quote(HTML, safe='')}/", "http")
     await bob.page.goto(address)
-    # By a key: while the list of users comes, the link moves, and a mouse that was pressed on it is let go beside it.
-    await bob.page.locator("main").get_by_role("link", name="log in").press("Enter")
+    await bob.page.locator("main").get_by_role("link", name="log in").click()
     await bob.fill_in(username=name, password=PASSWORD)
     await bob.is_in()
     await bob.write("it is me")
