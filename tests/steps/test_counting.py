@@ -1,6 +1,7 @@
 """gs2 and gs3: counters that take their time, and what that does to others."""
 
 import asyncio
+import re
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext
@@ -88,6 +89,26 @@ async def test_sync_counters_take_turns(connect):
 
 
 @check("process", gs3={"/ws/ac/count/": 4})
+async def test_an_error_does_not_wait_for_the_count(connect):
+    """While it counts it hears what comes: what is no number gets its error at once, not after the last number."""
+    client = await connect()
+    await client.send("60")
+    await client.expect("1")
+    await client.send("three")
+    last, frame = await after_numbers(client)
+    assert frame.startswith("error:"), f"while it counted, 'three' was answered with {frame!r}"
+    assert last < 60, "it was answered when the count had ended"
+
+
+async def after_numbers(client):
+    """Return the last number that the client hears, and the first frame that is none."""
+    last, frame = 0, await client.receive()
+    while frame.isdigit():
+        last, frame = int(frame), await client.receive()
+    return last, frame
+
+
+@check("process", gs3={"/ws/ac/count/": 4})
 @pytest.mark.unhurried
 async def test_async_counters_run_side_by_side(connect):
     """Three async counters count at the same time."""
@@ -158,13 +179,14 @@ async def test_stop_is_heard_while_it_counts(connect):
     await client.send("60")
     await client.expect("1")
     await client.send("stop")
-    last, frame = "1", await client.receive()
-    while frame.isdigit():
-        last, frame = frame, await client.receive()
-    assert frame == f"stopped at {last}"
+    last, frame = await after_numbers(client)
+    assert frame == f"stopped at {last or 1}"
+    assert last < 60, "it was answered when the count had ended"
     # Would the count go on, its next number came before this one.
     await client.send("2")
-    await client.expect("1", "2")
+    for number in "12":
+        heard = await client.receive()
+        assert heard == number, f"when it had stopped it was told to count to 2, and answered {heard!r}"
 
 
 @check("process", "wire", gs3={"/ws/ac/count/": 5})
@@ -205,17 +227,27 @@ async def test_events_of_one_connection_are_handled_in_turn(connect):
 
 @check("process", gs3={"/ws/ac/count/": 6})
 @pytest.mark.parametrize("goes", ["leave", "vanish"])
-async def test_no_task_is_left(connect, goes):
-    """When the client leaves, its count is cancelled with it."""
+async def test_no_task_is_left(connect, settings, timeline, goes):
+    """When the client leaves, its count is cancelled with it, and nothing more is sent."""
     before = asyncio.all_tasks()
     client = await connect()
     await client.send("60")
     await client.expect("1")
+    # From its next number on the count would last longer than the check.
+    settings.COUNT_INTERVAL = 60
     await getattr(client, goes)()
-    await client.ended()
-    await wait_until(
-        lambda: asyncio.all_tasks() <= before | {client.communicator.future}, "the count's task to end", within=1
-    )
+    try:
+        await client.ended()
+        await wait_until(
+            lambda: asyncio.all_tasks() <= before | {client.communicator.future}, "the count's task to end", within=1
+        )
+    finally:
+        # A count that cannot be cancelled is not waited for.
+        settings.COUNT_INTERVAL = 0
+    told = timeline.texts("consumer")
+    last_words = told[next(at for at, text in enumerate(told) if "websocket.disconnect" in text) + 1 :]
+    sent = [text for text in last_words if text.startswith("→") and not re.search(r"'text': '\d+'", text)]
+    assert not sent, f"to a client that had left the consumer sent {sent[0].removeprefix('→ ')}"
 
 
 @check("wire", gs3={"/ws/ac/count/": 6})
