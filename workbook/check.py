@@ -93,7 +93,10 @@ def missing_lines(root, step, copy):
 def next_lines(root, step, verdict):
     """Return the lines that say what to do next."""
     if not verdict.is_right:
-        yield Line(f"Next: {spell('hint', step.name)}  or  {spell('watch', step.name)}", "bold")
+        # Hints are about tasks; what earlier steps promised has none.
+        has_hint = verdict.broken or verdict.first_failure[0] is not None
+        verbs = ("hint", "watch") if has_hint else ("watch", "compare")
+        yield Line(f"Next: {'  or  '.join(spell(verb, step.name) for verb in verbs)}", "bold")
     elif verdict.all_passed:
         following = steps_after(root, step)
         yield Line("Every task is done." if following else "Every task of the last step is done.", "bold green")

@@ -87,13 +87,13 @@ def task_text(step, number):
 def finished_lines(step, place):
     """Return (file, line number, lines) of a place in the finished step, "file:symbol" or "file:symbol..symbol".
 
-    A symbol is a class, a function, a method (Class.method) or a name that is assigned; of a file without Python
-    it is the beginning of a line. Raises ValueError if there is no such place.
+    A symbol is a class, a function, a method (Class.method) or a name that is assigned; whatever is none of these, as
+    in a file without Python, is the beginning of a line. Raises ValueError if there is no such place.
     """
     file, _, symbols = place.partition(":")
     text = (step.folder / file).read_text(encoding="utf-8")
-    find = python_lines if file.endswith(".py") else text_lines
     first, _, last = symbols.partition("..")
+    find = python_lines if file.endswith(".py") and first.replace(".", "").isidentifier() else text_lines
     begin, end = find(text, first)
     if last:
         end = find(text, last)[1]

@@ -317,6 +317,8 @@ def test_a_promise_of_before_is_broken(call):
     assert status == 1
     assert " ✗     All else that it promises\n" in out
     assert "\n✗ All else that it promises\n  Expected   It is open.\n" in out
+    # Hints are about tasks.
+    assert out.endswith("\nNext: python -m workbook gs1 watch  or  python -m workbook gs1 compare\n")
 
 
 def test_a_project_that_does_not_load(call):

@@ -268,6 +268,7 @@ def test_a_place_may_go_from_one_symbol_to_another(tmp_path):
     (tmp_path / "gs1_a/x.html").write_text("<p>\n  <b>\n</p>\n")
     step = all_steps(tmp_path)[0]
     assert finished_lines(step, "x.py:X..A")[1:] == (3, CODE.splitlines()[2:9])
+    assert finished_lines(step, "x.py:return 1") == ("x.py", 9, ["return 1"])
     assert finished_lines(step, "x.html:<b>") == ("x.html", 2, ["<b>"])
 
 
