@@ -161,7 +161,7 @@ class ProcessClient(Client):
         if event["type"] == "websocket.close":
             raise Closed(event.get("code", 1000))
         assert event["type"] == "websocket.send", f"expected websocket.send, the consumer sent {event}"
-        return event["text"] if event.get("text") is not None else event["bytes"]
+        return checked_frame(event)
 
     async def leave(self, code=1001):
         """Tell the consumer that its client has left, with close code `code`."""
@@ -195,6 +195,17 @@ class ProcessClient(Client):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await sync_to_async(bool)()
+
+
+def checked_frame(event):
+    """Return the text or the bytes of a websocket.send. Raises AssertionError for what no server would send."""
+    kind = "text" if event.get("text") is not None else "bytes"
+    frame, wanted = event[kind], {"text": str, "bytes": bytes}[kind]
+    is_one = isinstance(frame, wanted)
+    assert is_one, (
+        f"a frame's {kind!r} is a {wanted.__name__}, and this is a {type(frame).__name__}: {shorten(repr(frame))}"
+    )
+    return frame
 
 
 class WireClient(Client):

@@ -121,6 +121,10 @@ SAID = {
         saying(ACCEPT, {"type": "websocket.send", "bytes": b"{}"}),
         member("next"),
     ),
+    "A frame's 'text' is a str, and this is a dict: {'a': 1}": (
+        saying(ACCEPT, {"type": "websocket.send", "text": {"a": 1}}),
+        receive,
+    ),
     "Expected a JSON object, got []": (saying(ACCEPT, text([])), member("next")),
     "Expected {'event': 'message', 'msg': 'a'}, got {'event': 'message', 'msg': 'b'}": (
         saying(ACCEPT, text({"event": "message", "msg": "b"})),
