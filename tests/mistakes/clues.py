@@ -46,6 +46,10 @@ class Clues:
     def lane(self, name):
         return [text for _, lane, text in self.evidence["timeline"] if lane == name]
 
+    def logged(self, pattern):
+        """Return the match of a pattern in what was logged or printed by servers and workers, or None."""
+        return re.search(pattern, self.log)
+
     @property
     def sent(self):
         """The events that consumers sent, as text."""

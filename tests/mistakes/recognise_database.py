@@ -120,10 +120,14 @@ def migration_missing(clues):
     pattern = (
         r'no such (?:table|column): ([\w.]+)|has no column named (\w+)|(?:relation|column) "?([\w.]+)"? does not exist'
     )
-    for name in ("OperationalError", "ProgrammingError"):
-        raised = clues.raised(name, pattern)
-        if raised and orm_at_import(clues) is None:
-            return {"what": f"The models have `{raised[1] or raised[2] or raised[3]}`"}
+    # Where the step survives the loss of a database, only its log tells why.
+    for told in (
+        clues.raised("OperationalError", pattern),
+        clues.raised("ProgrammingError", pattern),
+        clues.logged(pattern),
+    ):
+        if told and orm_at_import(clues) is None:
+            return {"what": f"The models have `{told[1] or told[2] or told[3]}`"}
     return None
 
 

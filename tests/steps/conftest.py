@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import logging
 import os
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ from tests.support.server import (
 )
 from tests.support.stem import fresh_python
 from tests.support.tab import Tab
-from tests.support.timeline import Timeline, open_consumers
+from tests.support.timeline import LogLane, Timeline, open_consumers
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process, visitor_of
 from tests.support.waiting import wait_for
@@ -106,7 +107,11 @@ def project(request):
 
 @pytest.fixture
 def timeline():
-    return Timeline()
+    timeline = Timeline()
+    handler = LogLane(timeline)
+    logging.getLogger().addHandler(handler)
+    yield timeline
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

@@ -275,5 +275,6 @@ def worker(channel, project, timeline, **environment):
         with process.stdout:
             printed = process.stdout.read()
         process.wait()
-        timeline.add("worker", printed)
+        for line in printed.splitlines():
+            timeline.add("worker", line)
     assert not TROUBLE.search(printed), printed

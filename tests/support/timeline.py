@@ -1,6 +1,7 @@
 """What happened, in order: the page that a failed check shows."""
 
 import json
+import logging
 import time
 from pathlib import Path
 
@@ -42,6 +43,18 @@ class Timeline:
 
     def __str__(self):
         return "\n".join(f"{at:7.3f} s  {lane:<9} {text}" for at, lane, text in self.read())
+
+
+class LogLane(logging.Handler):
+    """Adds to a timeline what this process logs, from WARNING on: what a step catches, it may tell only there."""
+
+    def __init__(self, timeline):
+        super().__init__(logging.WARNING)
+        self.timeline = timeline
+
+    def emit(self, record):
+        for line in self.format(record).splitlines():
+            self.timeline.add("log", line, record.created)
 
 
 def shorten(value, longest=LONGEST_PAYLOAD):
