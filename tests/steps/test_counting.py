@@ -31,6 +31,15 @@ async def test_it_counts(connect, last):
 
 
 @check("process", **COUNT)
+@pytest.mark.parametrize("goes", ["leave", "vanish"])
+async def test_a_counter_ends_with_its_connection(connect, goes):
+    """When a client leaves that has asked for no number, its consumer ends, too."""
+    client = await connect()
+    await getattr(client, goes)()
+    await client.ended()
+
+
+@check("process", **COUNT)
 @pytest.mark.unhurried
 async def test_sixty_is_the_most(connect, settings):
     """60 is the highest number that is counted to."""
