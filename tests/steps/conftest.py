@@ -19,7 +19,7 @@ import pytest_asyncio
 from channels.layers import channel_layers, get_channel_layer
 
 from tests.support import migrated
-from tests.support.browser import Windows, find_chromium, open_browser, watch
+from tests.support.browser import Windows, find_chromium, open_browser, told_of, watch
 from tests.support.chat import Member
 from tests.support.client import ProcessClient, WireClient
 from tests.support.comparing import compared
@@ -589,7 +589,7 @@ async def new_page(windows, timeline):
     errors = []
 
     def on_error(error):
-        errors.append(str(error.error))
+        errors.append(told_of(error.error))
 
     async with contextlib.AsyncExitStack() as stack:
 
@@ -603,7 +603,7 @@ async def new_page(windows, timeline):
             return page
 
         yield new_page
-    assert not errors, f"the page's script failed: {errors}"
+    assert not errors, f"the page's script failed: {errors[0]}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -124,12 +125,18 @@ async def watch(page, timeline):
         socket.on("framesent", lambda frame: tell(f"→ {shorten(frame)}"))
         socket.on("framereceived", lambda frame: tell(f"← {shorten(frame)}"))
 
-    page.on("pageerror", lambda error: tell(f"script error: {error}"))
+    page.on("pageerror", lambda error: tell(f"script error: {told_of(error)}"))
     page.on("console", on_console)
     page.on("requestfailed", lambda request: tell(f"failed: {request.url}"))
     page.on("framenavigated", lambda frame: tell(f"page {frame.url}"))
     page.on("websocket", on_socket)
     await page.add_init_script(TELL_SOCKETS)
+
+
+def told_of(error):
+    """Return where a page's script failed, as far as the browser tells, and at what."""
+    place = re.search(r"/static/([^\s?:]+)[^\s:]*:(\d+):\d+", error.stack or "")
+    return f"{place[1]}, line {place[2]}: {error.message}" if place else error.message
 
 
 def expect(locator):
