@@ -14,7 +14,9 @@ def browser(clues):
 
 
 def script_errors(clues):
-    return [text.removeprefix("script error: ") for text in browser(clues) if text.startswith("script error: ")]
+    """What scripts failed at, without the place that stands before it."""
+    errors = [text for text in browser(clues) if text.startswith("script error: ")]
+    return [re.sub(r"^script error: (\S+, line \d+: )?", "", text) for text in errors]
 
 
 def addresses(clues, word):

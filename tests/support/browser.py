@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.support.timeline import shorten
+from tests.support.timeline import LONGEST_PAYLOAD, shorten
 
 NAMES = (
     "chromium-headless-shell",
@@ -125,7 +125,11 @@ async def watch(page, timeline):
         socket.on("framesent", lambda frame: tell(f"→ {shorten(frame)}"))
         socket.on("framereceived", lambda frame: tell(f"← {shorten(frame)}"))
 
-    page.on("pageerror", lambda error: tell(f"script error: {told_of(error)}"))
+    def on_error(error):
+        # Twice as long as a frame may be: the place comes first.
+        timeline.add("browser", shorten(f"script error: {told_of(error)}", 2 * LONGEST_PAYLOAD))
+
+    page.on("pageerror", on_error)
     page.on("console", on_console)
     page.on("requestfailed", lambda request: tell(f"failed: {request.url}"))
     page.on("framenavigated", lambda frame: tell(f"page {frame.url}"))
