@@ -63,6 +63,10 @@ def under_way():
         yield lambda text: status.update(text.translate(PLAIN) if console.legacy_windows else text)
 
 
+# What a check has behind the project, by its way: with what the learner has by default the same may work.
+BEHIND = {"redis": "Redis, as with REDIS_URL", "postgres": "PostgreSQL, as with DATABASE_URL"}
+
+
 def overview(step, copy_name, verdict):
     """Return the lines with all tasks."""
     title = step.headline
@@ -91,6 +95,8 @@ def failure_lines(verdict, copy_name, diagnoses):
     yield Line()
     yield Line(f"✗ {title}", "bold red")
     yield from entry("Expected", failure["promise"])
+    if behind := BEHIND.get((failure["evidence"] or {}).get("way")):
+        yield from entry("With", behind)
     yield from entry("Happened", failure["what"])
     yield from own_line(failure["place"], copy_name)
     yield from timeline_lines(failure["timeline"])

@@ -311,6 +311,17 @@ def test_what_could_not_be_checked_says_why(call):
     assert max(map(len, out.splitlines())) <= WIDTH
 
 
+@pytest.mark.parametrize(
+    ("way", "behind"),
+    [("postgres", "PostgreSQL, as with DATABASE_URL"), ("redis", "Redis, as with REDIS_URL")],
+)
+def test_what_was_behind_the_project_is_told(call, way, behind):
+    fails = result("t1", CORE, "failed", failure=FAILURE | {"evidence": {"way": way}})
+    status, out, _ = call("gs1", "check", script=[[PLAN, fails, result("t3", CORE), DONE, END]])
+    assert status == 1
+    assert f"  Expected   It is open.\n  With       {behind}\n  Happened   Nobody" in out
+
+
 def test_a_promise_of_before_is_broken(call):
     broken = [PLAN, result("t0", REST, "failed"), DONE, END]
     status, out, _ = call("gs1", "check", script=[*ALL_PASS[:2], broken, ALL_PASS[3]])
