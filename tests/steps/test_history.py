@@ -247,6 +247,54 @@ async def test_what_is_not_stored_is_not_sent(come, routes, no_storing):
         assert member.texts == ["before", "after"]
 
 
+@check("process", **REFUSE)
+@pytest.mark.unhurried
+async def test_what_is_not_stored_leaves_no_room(come, room, database_file):
+    """A room is made by its first message: where that cannot be stored, there is no room either."""
+    known = f"known {uuid.uuid4().hex}"
+    await (await come("where it can be stored")).tell(known)
+    ann = await come()
+    with contextlib.closing(sqlite3.connect(database_file, isolation_level=None)) as connection:
+        before = rows_with(room, connection)
+        with refusing_rows(rows_with(known, connection), connection):
+            await ann.say("lost")
+            await ann.hear_error("not_stored")
+        assert rows_with(room, connection) == before, "the message was not stored, but its room was made"
+    await ann.tell("after")
+
+
+@pytest.fixture
+def database_file(database):
+    """The SQLite file of the checks in process."""
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        cannot_check("in process only SQLite can be looked into; DATABASE_URL names another database")
+    return connection.settings_dict["NAME"]
+
+
+def rows_with(words, connection):
+    """Return how many rows have these words in them, by the tables of an SQLite file, whatever their names."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {
+        table: sum(words in str(row) for row in connection.execute(f'SELECT * FROM "{table}"')) for table in tables
+    }
+    return {table: number for table, number in found.items() if number}
+
+
+@contextlib.contextmanager
+def refusing_rows(tables, connection):
+    """Inside it these tables of an SQLite file take no new row."""
+    for table in tables:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no room for a row'); END"
+        connection.execute(f'CREATE TRIGGER "refuse {table}" BEFORE INSERT ON "{table}" {refuse}')
+    try:
+        yield
+    finally:
+        for table in tables:
+            connection.execute(f'DROP TRIGGER "refuse {table}"')
+
+
 @check("process", **SHOW)
 @pytest.mark.unhurried
 async def test_what_is_not_stored_is_in_no_history(join, no_storing):
