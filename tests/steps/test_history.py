@@ -151,6 +151,7 @@ async def test_a_message_has_an_id_and_a_time(come):
     assert isinstance(first.get("id"), int), f"expected a message with a number as its id, got {first}"
     assert isinstance(first.get("at"), str), f"expected a message with its time, got {first}"
     assert first["id"] < second["id"]
+    assert first.get("from") == member.name, f"{first.get('from')!r} is not who has said it"
     at = datetime.fromisoformat(first["at"])
     assert at.utcoffset() == timedelta(0), f"{first['at']} is not in UTC"
     assert began - timedelta(seconds=1) <= at <= datetime.now(UTC)
@@ -179,10 +180,13 @@ async def test_rooms_are_apart(join):
     """What was said in one room is in no other room's history, be their names as alike as they may."""
     name = uuid.uuid4().hex
     named = [f"{name}{tail}" for tail in ("", "/", "A", "a", "%", "_")]
-    for name in named:
-        await (await join(name)).tell(f"in {name}")
+    members = [await join(name) for name in named]
+    for name, member in zip(named, members, strict=True):
+        await member.tell(f"in {name}")
     for name in named:
         assert (await join(name)).texts == [f"in {name}"]
+    # Not even whoever has been here all the time has heard anything of the others.
+    await members[0].hears_only()
 
 
 @check("process", **SHOW)

@@ -49,7 +49,9 @@ async def test_the_rooms_are_listed(server, join, room, tail):
     for number in range(3):
         await ann.say(f"message {number}")
         await ann.hear("message")
-    address, after = Links(server.get("/chat/")[2].decode()).found[name]
+    found = Links(server.get("/chat/")[2].decode()).found
+    assert name in found, "/chat/ has no link with the room's name"
+    address, after = found[name]
     assert re.search(r"\b3\b", after), f"after the room's name stands {after!r}"
     assert address == f"/chat/{quote(name, safe='')}/"
     assert server.get(address)[0] == 200
