@@ -7,7 +7,7 @@ import sqlite3
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from channels.layers import InMemoryChannelLayer
@@ -18,6 +18,7 @@ from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.redis import Redis
 from tests.support.server import TROUBLE
+from tests.support.timeline import shorten
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_until
 from tests.tasks import GENERIC, KEPT, check
@@ -26,8 +27,8 @@ WAYS = ("process", "wire", "postgres")
 ALL_FOUR = dict.fromkeys(GENERIC, KEPT)
 LAST = 50
 LONGEST = 2000
-# What no database would keep as a room's name.
-NOT_TO_BE_KEPT = ["x" * 301, "a\0b"]
+# What no database would keep as a room's name. A URL has meanings of its own for some of the letters.
+NOT_TO_BE_KEPT = ["a&b#c+d" + "x" * 294, "a\0b"]
 
 
 def sync_and_async(number):
@@ -150,6 +151,7 @@ async def test_a_message_has_an_id_and_a_time(come):
     assert isinstance(first.get("id"), int), f"expected a message with a number as its id, got {first}"
     assert isinstance(first.get("at"), str), f"expected a message with its time, got {first}"
     assert first["id"] < second["id"]
+    assert first.get("from") == member.name, f"{first.get('from')!r} is not who has said it"
     at = datetime.fromisoformat(first["at"])
     assert at.utcoffset() == timedelta(0), f"{first['at']} is not in UTC"
     assert began - timedelta(seconds=1) <= at <= datetime.now(UTC)
@@ -178,10 +180,13 @@ async def test_rooms_are_apart(join):
     """What was said in one room is in no other room's history, be their names as alike as they may."""
     name = uuid.uuid4().hex
     named = [f"{name}{tail}" for tail in ("", "/", "A", "a", "%", "_")]
-    for name in named:
-        await (await join(name)).tell(f"in {name}")
+    members = [await join(name) for name in named]
+    for name, member in zip(named, members, strict=True):
+        await member.tell(f"in {name}")
     for name in named:
         assert (await join(name)).texts == [f"in {name}"]
+    # Not even whoever has been here all the time has heard anything of the others.
+    await members[0].hears_only()
 
 
 @check("process", **SHOW)
@@ -247,6 +252,54 @@ async def test_what_is_not_stored_is_not_sent(come, routes, no_storing):
         assert member.texts == ["before", "after"]
 
 
+@check("process", **REFUSE)
+@pytest.mark.unhurried
+async def test_what_is_not_stored_leaves_no_room(come, room, database_file):
+    """A room is made by its first message: where that cannot be stored, there is no room either."""
+    known = f"known {uuid.uuid4().hex}"
+    await (await come("where it can be stored")).tell(known)
+    ann = await come()
+    with contextlib.closing(sqlite3.connect(database_file, isolation_level=None)) as connection:
+        before = rows_with(room, connection)
+        with refusing_rows(rows_with(known, connection), connection):
+            await ann.say("lost")
+            await ann.hear_error("not_stored")
+        assert rows_with(room, connection) == before, "the message was not stored, but its room was made"
+    await ann.tell("after")
+
+
+@pytest.fixture
+def database_file(database):
+    """The SQLite file of the checks in process."""
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        cannot_check("in process only SQLite can be looked into; DATABASE_URL names another database")
+    return connection.settings_dict["NAME"]
+
+
+def rows_with(words, connection):
+    """Return how many rows have these words in them, by the tables of an SQLite file, whatever their names."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {
+        table: sum(words in str(row) for row in connection.execute(f'SELECT * FROM "{table}"')) for table in tables
+    }
+    return {table: number for table, number in found.items() if number}
+
+
+@contextlib.contextmanager
+def refusing_rows(tables, connection):
+    """Inside it these tables of an SQLite file take no new row."""
+    for table in tables:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'no room for a row'); END"
+        connection.execute(f'CREATE TRIGGER "refuse {table}" BEFORE INSERT ON "{table}" {refuse}')
+    try:
+        yield
+    finally:
+        for table in tables:
+            connection.execute(f'DROP TRIGGER "refuse {table}"')
+
+
 @check("process", **SHOW)
 @pytest.mark.unhurried
 async def test_what_is_not_stored_is_in_no_history(join, no_storing):
@@ -283,6 +336,76 @@ async def test_all_after_an_id_are_shown(join):
     assert (await nothing_new.tell("next")) == nothing_new.messages[0]
 
 
+@check("postgres", **AFTER)
+async def test_ids_are_seen_in_their_order(server, start_recorded, come, newcomer, room):
+    """Of two servers at one PostgreSQL, none shows a message while one with a smaller id is still being stored."""
+    import psycopg
+
+    known = uuid.uuid4().hex
+    await (await come(f"known {known}")).tell(known)
+    other = start_recorded(server.database)
+    await asyncio.to_thread(other.wait)
+    ann, bob = await come(), await (await newcomer(other, room)).come()
+    try:
+        with psycopg.connect(server.environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '5s'")
+            with holding_up(known, connection) as lock:
+                # The first of all is the first in its room, which has to be made.
+                for _ in range(2):
+                    await overtake(ann, bob, f"slow {known}", lock, connection)
+    finally:
+        await bob.client.discard()
+        other.kill()
+
+
+async def overtake(ann, bob, slow, lock, connection):
+    """Let bob speak while what ann says is held up on its way into the database."""
+    connection.execute("SELECT pg_advisory_lock(%s)", [lock])
+    try:
+        await ann.say(slow)
+        us = connection.info.backend_pid
+        [anns] = await wait_until(lambda: waiting_for(us, connection), "ann's message to be on its way")
+        telling = asyncio.create_task(bob.tell("quick"))
+        await wait_until(
+            lambda: telling.done() or waiting_for(anns, connection), "bob's message to be heard, or to wait for ann's"
+        )
+        has_overtaken = telling.done()
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
+    quick, slow = await telling, await ann.hear("message", msg=slow)
+    assert not has_overtaken or quick["id"] < slow["id"], (
+        f"message {quick['id']} was heard before message {slow['id']} was stored: ?after={quick['id']} leaves that out"
+    )
+
+
+@contextlib.contextmanager
+def holding_up(words, connection):
+    """Keep each row that has these words in it on its way, as long as somebody holds the lock that this yields.
+
+    The tables are those that have such a row already, whatever their names.
+    """
+    lock = uuid.uuid4().int % 2**31
+    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    has_words = f"t::text LIKE '%{words}%'"
+    tables = [t for (t,) in names if connection.execute(f'SELECT 1 FROM "{t}" t WHERE {has_words}').fetchone()]
+    wait = f"IF NEW::text LIKE '%{words}%' THEN PERFORM pg_advisory_xact_lock_shared({lock}); END IF; RETURN NEW;"
+    connection.execute(f"CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {wait} END $$")
+    for table in tables:
+        # After its insert: then it has its id.
+        on_insert = f'AFTER INSERT ON "{table}" FOR EACH ROW'
+        connection.execute(f"CREATE TRIGGER hold_up {on_insert} EXECUTE FUNCTION hold_up()")
+    try:
+        yield lock
+    finally:
+        connection.execute("DROP FUNCTION hold_up CASCADE")
+
+
+def waiting_for(process, connection):
+    """Return the processes of PostgreSQL that wait for a lock of this one."""
+    query = "SELECT pid FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+    return [pid for (pid,) in connection.execute(query, [process])]
+
+
 @check("process", "postgres", **AFTER)
 @pytest.mark.parametrize(
     "after", ["", "x", "-1", "1.5", "%D9%A3", "%00", "%FF", "1&after=2", "9" * 30, "9" * 5000], ids=len
@@ -301,10 +424,10 @@ async def test_a_history_of_long_messages_arrives(join, character):
     """Daphne sends at most 1 MiB at once: a history of the longest messages arrives whole all the same."""
     writer = await join()
     said = [await writer.tell(character * (LONGEST - 10) + f"{n:010}") for n in range(2 * LAST + 10)]
-    assert (await join()).messages == said[-LAST:]
-    member = await join(query="?after=0")
-    await member.read_to(said[-1])
-    assert member.messages == said
+    for query, expected in {"": said[-LAST:], "?after=0": said}.items():
+        member = await join(query=query)
+        await member.read_to(said[-1])
+        assert member.messages == expected
 
 
 @check(*WAYS, **AFTER)
@@ -351,8 +474,47 @@ async def test_said_while_joining_takes_long(join, seat, monkeypatch):
     while not entering.done():
         said.append(await talker.tell(f"message {len(said)}"))
     await entering
-    assert await newcomer.read_to(said[-1]) == [message["id"] for message in said][-len(newcomer.ids) :]
-    assert len(newcomer.ids) >= min(len(said), LAST)
+    shown = await newcomer.read_to(said[-1])
+    assert shown == [message["id"] for message in said][-len(shown) :], "something was missed, or came twice"
+    assert len(shown) >= min(len(said), LAST), "something was missed: the history is too short"
+
+
+@check("process", **SHOW)
+async def test_stored_just_before_joining(join, layer, database_file, monkeypatch):
+    """The history is read after the joining: it has what was stored, and sent to the group, just before that."""
+    talker = await join()
+    words, groups = f"said twice {uuid.uuid4().hex}", []
+    group_add, group_send = layer.group_add, layer.group_send
+
+    async def remember_and_send(group, event):
+        if words in str(event):
+            groups.append(group)
+        await group_send(group, event)
+
+    async def store_and_add(group, channel):
+        # Once, however often she adds it.
+        if group in groups:
+            groups.clear()
+            repeat_row(words, database_file)
+        await group_add(group, channel)
+
+    monkeypatch.setattr(layer, "group_send", remember_and_send)
+    await talker.tell(words)
+    assert groups, "the message did not go through the layer's group_send"
+    monkeypatch.setattr(layer, "group_add", store_and_add)
+    newcomer = await join()
+    assert newcomer.texts == [words, words], "the history was read before the layer had added this member"
+
+
+def repeat_row(words, file):
+    """Store the message with these words once more, as another process would; it is the only row with them."""
+    # Not by a consumer: all sync ones share a thread, which has to do with the joining at the moment.
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        [table] = rows_with(words, connection)
+        columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
+        others = ", ".join(f'"{name}"' for _, name, *_, is_key in columns if not is_key)
+        select = f'SELECT {others} FROM "{table}" ORDER BY rowid DESC LIMIT 1'
+        connection.execute(f'INSERT INTO "{table}" ({others}) {select}')
 
 
 @check("process", **SHOW)
@@ -570,7 +732,10 @@ async def test_a_room_that_cannot_be_kept_has_an_empty_history(join, name):
 async def test_the_page_of_a_room_that_cannot_be_kept_says_so(server, name):
     """The address of a room that cannot be kept leads to the list of rooms, which says why."""
     status, headers, _ = server.get(f"/chat/{quote(name)}/")
-    assert (status, headers["Location"]) == (302, f"/chat/?group={quote(name)}")
+    assert status == 302
+    address = urlsplit(headers["Location"])
+    assert address.path == "/chat/"
+    assert parse_qs(address.query).get("group") == [name], f"it leads to {shorten(headers['Location'])}"
     status, _, page = server.get(headers["Location"])
     assert status == 200
     assert "300 characters" in page.decode()

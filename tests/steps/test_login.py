@@ -9,6 +9,7 @@ import pytest
 from tests.steps.test_users import expect_turned_out
 from tests.support.chat import Member
 from tests.support.client import Refused
+from tests.support.project import run_settings
 from tests.support.redis import Redis
 from tests.support.server import TROUBLE
 from tests.support.visitor import PASSWORD, visitor_of
@@ -328,12 +329,10 @@ async def test_a_foreign_origin_does_not_get_through(new_client, origin):
 
 
 @check(gs6=1, gs7=KEPT)
-def test_the_origins_of_forms_follow_the_hosts(case, project, monkeypatch):
+def test_the_origins_of_forms_follow_the_hosts(case, monkeypatch):
     """CSRF_TRUSTED_ORIGINS follows from ALLOWED_HOSTS: where a proxy speaks HTTPS, the forms still work."""
-    import runpy
-
     monkeypatch.setenv("ALLOWED_HOSTS", "chat.example.org,.example.com")
-    settings = runpy.run_path(project / case.step / "settings.py")
+    settings = run_settings(case.step)
     assert set(settings["CSRF_TRUSTED_ORIGINS"]) >= {"https://chat.example.org", "https://*.example.com"}
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.support.chat import Member, memberships
 from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
+from tests.support.project import run_settings
 from tests.support.redis import Redis
 from tests.support.server import TROUBLE
 from tests.support.verdicts import cannot_check
@@ -315,12 +316,10 @@ def test_the_bound_holds(settings):
 
 
 @check(gs6=6, gs7=KEPT)
-def test_redis_forgets_what_is_not_renewed(case, project, monkeypatch):
+def test_redis_forgets_what_is_not_renewed(case, monkeypatch):
     """With Redis a membership that no heartbeat renews is gone after a minute."""
-    import runpy
-
     monkeypatch.setenv("REDIS_URL", "redis://localhost:6379")
-    settings = runpy.run_path(project / case.step / "settings.py")
+    settings = run_settings(case.step)
     expiry = settings["CHANNEL_LAYERS"]["default"]["CONFIG"]["group_expiry"]
     assert 2 * settings["HEARTBEAT"] < expiry <= LONGEST_GHOST
 

@@ -49,7 +49,9 @@ async def test_the_rooms_are_listed(server, join, room, tail):
     for number in range(3):
         await ann.say(f"message {number}")
         await ann.hear("message")
-    address, after = Links(server.get("/chat/")[2].decode()).found[name]
+    found = Links(server.get("/chat/")[2].decode()).found
+    assert name in found, "/chat/ has no link with the room's name"
+    address, after = found[name]
     assert re.search(r"\b3\b", after), f"after the room's name stands {after!r}"
     assert address == f"/chat/{quote(name, safe='')}/"
     assert server.get(address)[0] == 200
@@ -88,16 +90,25 @@ async def test_the_admin_shows_rooms_and_messages(admin, join, room):
 
 
 def read_admin(admin):
-    """Return the admin's lists of what the app keeps, and its first page for each."""
+    """Return the admin's lists of what the app keeps, each as one text."""
     from django.db import connection
 
     try:
         index = admin.get("/admin/").content.decode()
         addresses = set(re.findall(r'href="(/admin/app/\w+/)"', index))
         assert addresses, "the admin knows nothing of the app"
-        return [admin.get(address).content.decode() for address in addresses]
+        return ["".join(pages_of(address, admin)) for address in addresses]
     finally:
         connection.close()
+
+
+def pages_of(address, admin):
+    """Yield all pages of a list of the admin: what is new may be on the last."""
+    first = admin.get(address).content.decode()
+    yield first
+    numbers = map(int, re.findall(r'href="\?(?:[^"]*[&;])?p=(\d+)', first))
+    for number in range(2, max(numbers, default=1) + 1):
+        yield admin.get(address, {"p": number}).content.decode()
 
 
 @check(gs5=KEPT, gs6=KEPT, gs7=KEPT)

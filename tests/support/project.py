@@ -1,6 +1,7 @@
 """The project under test, and what makes a process its Django process."""
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -29,3 +30,21 @@ def enter(config, name, project=None):
         settings.INSTALLED_APPS  # noqa: B018  (loads the settings)
     except Exception as error:
         raise pytest.UsageError(f"{name}/settings.py does not load: {type(error).__name__}: {error}") from error
+
+
+def run_settings(step):
+    """Run the settings of `step` afresh, in the environment as it is now; return what they are."""
+    known = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == step}
+    # What they import beside them may look into the environment, too.
+    forget(step)
+    try:
+        return runpy.run_module(f"{step}.settings")
+    finally:
+        forget(step)
+        sys.modules.update(known)
+
+
+def forget(package):
+    """Forget that a package was imported, and all that is in it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
