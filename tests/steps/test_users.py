@@ -226,19 +226,19 @@ async def test_private_without_such_a_user_says_so(arrive, room, manage):
 @check("process", **PRIVATE)
 @pytest.mark.parametrize("name", ["", "x" * 301, "a\0b"], ids=ascii)
 async def test_private_refuses_what_is_no_name(manage, name):
-    """`private` answers a name that no room can have with a sentence."""
+    """`private` refuses a name that no room can have, and says so."""
     status, said = await manage("private", name)
-    assert status == 1
-    assert said.strip().endswith(".")
+    assert status == 1, f"with the name {name[:20]!r}, `private` ended with status {status}, not 1"
+    assert said.strip(), f"`private` refused the name {name[:20]!r} without a word"
 
 
 @check("process", **PRIVATE)
 async def test_private_opens_a_room_without_members(arrive, room, manage):
-    """`private ROOM USER … --open` is refused with a sentence: an open room has no members."""
+    """`private ROOM USER … --open` is refused, and says so: an open room has no members."""
     ann = await arrive("another room", user="ann")
     status, said = await manage("private", room, ann.user.name, "--open")
-    assert status == 1
-    assert said.strip().endswith(".")
+    assert status == 1, f"`private ROOM USER --open` ended with status {status}, not 1"
+    assert said.strip(), "`private ROOM USER --open` was refused without a word"
 
 
 @check("process", **PRIVATE)
