@@ -34,6 +34,11 @@ class Closed(Exception):
         super().__init__(f"the server closed the connection with code {code}")
 
 
+def no_close(code):
+    """Return what is to be raised when the time is up, and the server has not closed the connection with `code`."""
+    return AssertionError(f"no close came; {code} was expected")
+
+
 class Client:
     """What both ways in have in common. A subclass brings open, send_frame, next_frame, leave and vanish."""
 
@@ -103,6 +108,8 @@ class Client:
             frame = await self.receive()
         except Closed as closed:
             closed_with = closed.code
+        except TimeoutError:
+            raise no_close(code) from None
         assert frame is None, f"expected a close with code {code}, got the frame {shorten(repr(frame))}"
         assert closed_with == code, f"expected the close code {code}, got {closed_with}"
 

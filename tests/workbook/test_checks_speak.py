@@ -106,6 +106,7 @@ SAID = {
     "Expected websocket.send, the consumer sent {'type': 'websocket.accept'}": (saying(ACCEPT, ACCEPT), receive),
     "Expected the frame 'a', got 'b'": (saying(ACCEPT, text("b")), expecting("expect", "a")),
     "Expected a text that starts with \"error:\", got 'b'": (saying(ACCEPT, text("b")), expecting("expect_error")),
+    "No close came; 4000 was expected": (saying(ACCEPT), expecting("expect_close", 4000)),
     "Expected a close with code 4000, got the frame 'b'": (
         saying(ACCEPT, text("b")),
         expecting("expect_close", 4000),
