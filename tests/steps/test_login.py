@@ -12,7 +12,7 @@ from tests.support.chat import Member
 from tests.support.client import Refused
 from tests.support.redis import Redis
 from tests.support.server import TROUBLE
-from tests.support.visitor import PASSWORD, visitor_of
+from tests.support.visitor import PASSWORD, TOKEN, visitor_of
 from tests.tasks import GENERIC, KEPT, check
 
 WAYS = ("process", "wire")
@@ -23,12 +23,18 @@ LOG_OUT = {"gs6": {"/ws/ac/": 7}, "gs7": dict.fromkeys(GENERIC, KEPT)}
 
 
 NO_USER = "the head of /chat/ has no log-out, or not the user's name"
+NO_TOKEN = "the head of /chat/ has no form for the log-out with a {% csrf_token %}"
 
 
 async def is_logged_in(visitor, name=None):
     """Return whether the head of the page knows the visitor by this name, or by the visitor's own."""
     page = (await visitor.get("/chat/")).body
     return "/accounts/logout/" in page and (visitor.name if name is None else name) in page
+
+
+async def see_the_log_out(visitor):
+    """Look at /chat/: whoever is logged in has the token of the form there for the posts that follow."""
+    assert TOKEN.search((await visitor.get("/chat/")).body), NO_TOKEN
 
 
 @check(*WAYS, **PAGES)
@@ -164,7 +170,7 @@ async def test_nobody_becomes_somebody_else(new_visitor):
     visitor, other = new_visitor(), new_visitor()
     await visitor.sign_up()
     await other.sign_up()
-    await other.get("/chat/")
+    await see_the_log_out(other)
     fields = {"username": f"{visitor.name}-2", "password1": PASSWORD, "password2": PASSWORD}
     for response in (
         await other.post("/accounts/login/", username=visitor.name, password=PASSWORD),
@@ -231,6 +237,7 @@ async def test_logging_out_takes_a_post(new_visitor):
     await visitor.sign_up()
     assert (await visitor.get("/accounts/logout/")).status == 405
     assert await is_logged_in(visitor), NO_USER
+    await see_the_log_out(visitor)
     response = await visitor.log_out()
     assert (response.status, response.header("location")) == (302, "/chat/")
     assert not await is_logged_in(visitor, "")
