@@ -444,13 +444,13 @@ def room():
 
 
 @pytest.fixture
-def new_visitor(request, case):
+def new_visitor(request, case, timeline):
     """A function that returns a Visitor of this case's server, or of the application; nobody knows them yet."""
 
     def new_visitor():
         if case.way in SERVERS:
             return visitor_of(request.getfixturevalue("server"))
-        return visitor_in_process(request.getfixturevalue("application"))
+        return visitor_in_process(request.getfixturevalue("application"), timeline.failures)
 
     return new_visitor
 

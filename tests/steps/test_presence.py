@@ -320,7 +320,9 @@ def test_redis_forgets_what_is_not_renewed(case, monkeypatch):
     """With Redis a membership that no heartbeat renews is gone after a minute."""
     monkeypatch.setenv("REDIS_URL", "redis://localhost:6379")
     settings = run_settings(case.step)
-    expiry = settings["CHANNEL_LAYERS"]["default"]["CONFIG"]["group_expiry"]
+    config = settings["CHANNEL_LAYERS"]["default"].get("CONFIG", {})
+    assert "group_expiry" in config, f"the layer's CONFIG has no group_expiry, only {', '.join(config) or 'nothing'}"
+    expiry = config["group_expiry"]
     assert 2 * settings["HEARTBEAT"] < expiry <= LONGEST_GHOST
 
 

@@ -34,6 +34,11 @@ class Closed(Exception):
         super().__init__(f"the server closed the connection with code {code}")
 
 
+def no_close(code):
+    """Return what is to be raised when the time is up, and the server has not closed the connection with `code`."""
+    return AssertionError(f"no close came; {code} was expected")
+
+
 class Client:
     """What both ways in have in common. A subclass brings open, send_frame, next_frame, leave and vanish."""
 
@@ -103,6 +108,8 @@ class Client:
             frame = await self.receive()
         except Closed as closed:
             closed_with = closed.code
+        except TimeoutError:
+            raise no_close(code) from None
         assert frame is None, f"expected a close with code {code}, got the frame {shorten(repr(frame))}"
         assert closed_with == code, f"expected the close code {code}, got {closed_with}"
 
@@ -114,6 +121,7 @@ class ProcessClient(Client):
 
     def __init__(self, application, path, timeline, **headers):
         super().__init__(path, timeline, **headers)
+        self.has_told = False  # that the connection has ended
         self.application = record(
             application, lambda scope, text: timeline.add("consumer", text), timeline.failures.append
         )
@@ -159,14 +167,22 @@ class ProcessClient(Client):
     async def next_frame(self):
         event = await self.output()
         if event["type"] == "websocket.close":
-            raise Closed(event.get("code", 1000))
+            code = event.get("code", 1000)
+            await self.tell_the_end(code)
+            raise Closed(code)
         assert event["type"] == "websocket.send", f"expected websocket.send, the consumer sent {event}"
         return checked_frame(event)
 
     async def leave(self, code=1001):
         """Tell the consumer that its client has left, with close code `code`."""
         self.timeline.add("client", f"→ close {code}")
-        await self.communicator.send_input({"type": "websocket.disconnect", "code": code})
+        await self.tell_the_end(code)
+
+    async def tell_the_end(self, code):
+        # A server tells it after each close, whoever has sent that; and only once.
+        if not self.has_told:
+            self.has_told = True
+            await self.communicator.send_input({"type": "websocket.disconnect", "code": code})
 
     async def vanish(self):
         """What the consumer is told when the client goes without a close frame."""

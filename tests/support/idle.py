@@ -42,16 +42,20 @@ def looking():
         LOOKING.discard(task)
 
 
-def next_to_give_up(loop):
-    """Return the time of the loop at which the first task stops waiting by itself, with asyncio.timeout()."""
+def next_due(loop):
+    """Return the time of the loop at which anything happens by itself: a wait has had its time, or a call is due."""
+    # Who looks waits with a limit, too: asyncio.wait() leaves a handle, with the future that its task waits for.
+    waited_for = {id(task._fut_waiter) for task in LOOKING}
     # asyncio has no other list of what is due; another kind of event loop may have none at all.
-    due = [(handle.when(), handle._callback) for handle in getattr(loop, "_scheduled", ()) if not handle.cancelled()]
-    timeouts = ((when, getattr(callback, "__self__", None)) for when, callback in due)
-    return min((when for when, each in timeouts if is_of_others(each)), default=math.inf)
+    handles = [handle for handle in getattr(loop, "_scheduled", ()) if not handle.cancelled()]
+    return min((handle.when() for handle in handles if is_of_others(handle, waited_for)), default=math.inf)
 
 
-def is_of_others(timeout):
-    return isinstance(timeout, asyncio.Timeout) and timeout._task not in LOOKING
+def is_of_others(handle, waited_for):
+    timeout = getattr(handle._callback, "__self__", None)
+    if isinstance(timeout, asyncio.Timeout):
+        return timeout._task not in LOOKING
+    return not any(isinstance(each, asyncio.Future) and id(each) in waited_for for each in handle._args)
 
 
 class Glance:
@@ -63,13 +67,13 @@ class Glance:
     def is_anybody_busy(self, loop, deadline):
         """Return whether a task waits for anything else than for what comes in: a thread, a pause, a database.
 
-        Or stops waiting by itself before `deadline`, a time of the loop.
+        Or whether anything happens by itself before `deadline`, a time of the loop.
         """
         if self.loop is not loop or loop.time() - self.at > PAUSE / 2:
             tasks = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
             self.loop, self.at = loop, loop.time()
-            self.is_busy, self.next_to_give_up = any(map(is_busy, tasks)), next_to_give_up(loop)
-        return self.is_busy or self.next_to_give_up < deadline
+            self.is_busy, self.next_due = any(map(is_busy, tasks)), next_due(loop)
+        return self.is_busy or self.next_due < deadline
 
 
 glance = Glance()

@@ -1,7 +1,9 @@
 """Somebody with a browser of their own, who keeps cookies and fills in forms; in process and on the wire alike."""
 
 import asyncio
+import contextlib
 import re
+import sys
 import uuid
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -128,8 +130,27 @@ def visitor_of(server):
     return Visitor(ask, server.url("", "http"))
 
 
-def visitor_in_process(application):
-    """Return a new Visitor of an ASGI application."""
+@contextlib.contextmanager
+def request_failures(failures):
+    """Append to failures, once each, what views raise that nobody catches: all that the answer tells is HTTP 500."""
+    from django.core.signals import got_request_exception
+
+    def keep(**event):
+        error = sys.exc_info()[1]
+        # Who asks at the same time is told of it, too.
+        if error not in failures:
+            failures.append(error)
+
+    got_request_exception.connect(keep)
+    try:
+        yield
+    finally:
+        got_request_exception.disconnect(keep)
+
+
+def visitor_in_process(application, failures=None):
+    """Return a new Visitor of an ASGI application; `failures` is a list for the exceptions of its views."""
+    failures = [] if failures is None else failures
 
     async def ask(method, path, headers, body):
         events = asyncio.Queue()
@@ -150,7 +171,8 @@ def visitor_in_process(application):
             "query_string": url.query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
-        await application(scope, events.get, send)
+        with request_failures(failures):
+            await application(scope, events.get, send)
         start, *bodies = sent
         return Response(
             Status(start["status"]),

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from django.core.signals import got_request_exception
 from websockets.asyncio.server import serve
 
 from tests.steps.conftest import pytest_assertrepr_compare
@@ -23,6 +24,7 @@ from tests.support.tab import Tab
 from tests.support.telling import in_words, what_happened
 from tests.support.timeline import Timeline
 from tests.support.verdicts import cannot_check
+from tests.support.visitor import visitor_in_process
 from tests.support.waiting import wait_for, wait_until
 
 ACCEPT = {"type": "websocket.accept"}
@@ -104,6 +106,7 @@ SAID = {
     "Expected websocket.send, the consumer sent {'type': 'websocket.accept'}": (saying(ACCEPT, ACCEPT), receive),
     "Expected the frame 'a', got 'b'": (saying(ACCEPT, text("b")), expecting("expect", "a")),
     "Expected a text that starts with \"error:\", got 'b'": (saying(ACCEPT, text("b")), expecting("expect_error")),
+    "No close came; 4000 was expected": (saying(ACCEPT), expecting("expect_close", 4000)),
     "Expected a close with code 4000, got the frame 'b'": (
         saying(ACCEPT, text("b")),
         expecting("expect_close", 4000),
@@ -493,3 +496,22 @@ ValueError: No handler for message type websocket.receive
 def test_the_line_of_a_middleware_that_passes_on_is_nobodys(tmp_path, called, file):
     frame = own_frame(read_tracebacks(PRINTED.format(project=tmp_path, called=called), tmp_path))
     assert (frame and frame["file"]) == file
+
+
+async def test_what_a_view_raises_is_kept():
+    """Of an HTTP 500 it is said what was raised: once, however many ask at the same time."""
+
+    async def application(scope, receive, send):
+        try:
+            raise ValueError(scope["path"])
+        except ValueError:
+            got_request_exception.send(None)
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b""})
+
+    failures = []
+    visitors = [visitor_in_process(application, failures) for _ in range(2)]
+    responses = await asyncio.gather(*(visitor.get(f"/{at}") for at, visitor in enumerate(visitors)))
+    assert [response.status for response in responses] == [500, 500]
+    assert [str(failure) for failure in failures] == ["/0", "/1"]

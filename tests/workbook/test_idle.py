@@ -16,15 +16,30 @@ async def answer_after_giving_up(seconds):
         return "an answer"
 
 
+async def answer_after_looking_up(seconds):
+    """The same, with asyncio.wait(): it leaves what is waited for as it is."""
+    coming = asyncio.ensure_future(asyncio.Queue().get())
+    await asyncio.wait([coming], timeout=seconds)
+    coming.cancel()
+    return "an answer"
+
+
+async def answer_when_called(seconds):
+    """Wait for what a call will bring that the loop makes later."""
+    queue = asyncio.Queue()
+    asyncio.get_running_loop().call_later(seconds, queue.put_nowait, "an answer")
+    return await queue.get()
+
+
 async def never(seconds):
     """The same, and no answer then either."""
     await answer_after_giving_up(seconds)
     await asyncio.Queue().get()
 
 
-@pytest.mark.parametrize("work", [asyncio.sleep, answer_after_giving_up])
+@pytest.mark.parametrize("work", [asyncio.sleep, answer_after_giving_up, answer_after_looking_up, answer_when_called])
 async def test_what_goes_on_is_waited_for(work):
-    """A pause, and a wait that is given up in time, may bring an answer."""
+    """A pause, a wait that is given up in time, and a call that the loop makes later, may bring an answer."""
     task = asyncio.create_task(work(0.5))
     assert await first_of(task, within=5) == {task}
 
