@@ -1,6 +1,7 @@
 """gs7: a room's messages as server-sent events, over plain HTTP."""
 
 import asyncio
+import contextlib
 import time
 from urllib.parse import quote
 
@@ -245,7 +246,8 @@ class OpenResponse:
     async def begin(self):
         await self.http.send_input({"type": "http.request"})
         assert (await self.http.receive_output(PATIENCE))["status"] == 200
-        assert (await self.text()).startswith(":")
+        first = await self.text()
+        assert first.startswith(":"), f"the stream begins with {first!r}, and not with a comment"
         return self
 
     async def text(self):
@@ -255,7 +257,9 @@ class OpenResponse:
     async def leave(self):
         """Go, as a client does, and wait until the application knows."""
         await self.http.send_input({"type": "http.disconnect"})
-        await self.http.wait(PATIENCE)
+        # Whoever has waited for more in vain has cancelled it.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.http.wait(PATIENCE)
 
 
 @pytest_asyncio.fixture

@@ -196,7 +196,7 @@ async def test_a_killed_server_tells_no_secret(new_tab, start_recorded, room):  
         await shows_users(tab, ann, bob, cid)
     await ann.page.evaluate(SAY_AT_ONCE, 6)
     await ann.page.wait_for_function(ALL_ARE_THERE, arg=6)
-    await expect(ann.log).to_contain_text("Too many messages")
+    await expect(ann.log.locator("[data-kind=error]")).not_to_have_count(0)
     back = await ann.field.input_value()
     assert back, "nothing that was refused is back in the field"
     refused = {back, *re.findall(r"“(quick \d\.)”", await ann.log.inner_text())}

@@ -23,7 +23,7 @@ def few_in_a_second(settings):
 def test_the_limit_is_ten(case):
     """The setting MESSAGES_PER_SECOND is 10."""
     limit = getattr(import_module(f"{case.step}.settings"), "MESSAGES_PER_SECOND", None)
-    assert limit == 10, f"the settings say {limit}"
+    assert limit == 10, f"the settings say {limit!r}"
 
 
 @check("process", **RATE)

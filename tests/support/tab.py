@@ -12,7 +12,9 @@ class Tab(Member):
     async def enter(self):
         await super().enter()
         history, users = await self.next(), await self.next()
-        assert (history["event"], users["event"]) == ("history", "users"), f"expected both, got {history}, {users}"
+        assert (history["event"], users["event"]) == ("history", "users"), (
+            f"expected the history and the users, got {history}, {users}"
+        )
         self.messages = history["messages"]
         return self
 

@@ -145,7 +145,7 @@ SAID = {
         saying(ACCEPT, text(ERROR | {"detail": "x" * 500})),
         member("hear_error", "no_msg"),
     ),
-    "Expected both, got {'event': 'history'}, {'event': 'join'}": (
+    "Expected the history and the users, got {'event': 'history'}, {'event': 'join'}": (
         saying(ACCEPT, *map(text, ({"event": "welcome", "from": "ann"}, {"event": "history"}, {"event": "join"}))),
         lambda client: Tab(client).enter(),
     ),
