@@ -4,7 +4,7 @@ import ast
 import difflib
 import re
 
-from tests.mistakes.clues import BARE, SYNC, called, calls, where
+from tests.mistakes.clues import BARE, BROAD, SYNC, called, calls, where
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
 SENDABLE = {"websocket.accept", "websocket.send", "websocket.close"}
@@ -60,17 +60,68 @@ def own_exceptions(clues):
 @recognises("no-stopconsumer")
 def no_stop_consumer(clues):
     """The consumer stayed after its client, is not busy, and nothing in its class raises StopConsumer."""
-    stayed = re.search(r"consumer (was still there|to end after its client)|took too long to shut down", clues.message)
-    if not stayed or clues.waiting or own_exceptions(clues):
-        return None
+    for name, consumer, handler in stayed(clues):
+        raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
+        if not raised and not is_ended_elsewhere(clues, handler):
+            return {"consumer": name, "where": where(consumer["methods"]["websocket_disconnect"])}
+    return None
+
+
+@recognises("stopconsumer-kept")
+def stop_consumer_kept(clues):
+    """The consumer stayed after its client, because an except of its own caught StopConsumer."""
+    bases = functions(clues).get("websocket_disconnect", ())
+    is_in_base = any(True for tree in bases for _ in raises(tree, "StopConsumer"))
+    for name, consumer, handler in stayed(clues):
+        for node in ast.walk(handler):
+            catcher = catcher_of(node) if isinstance(node, ast.Try) else None
+            body = ast.Module(node.body, []) if catcher else None
+            if catcher and (any(raises(body, "StopConsumer")) or (is_in_base and any(calls(body, handler.name)))):
+                place = f"{consumer['methods'][handler.name]['file']}, line {catcher.lineno}"
+                caught = ast.unparse(catcher.type) if catcher.type else ""
+                return {"consumer": name, "where": place, "source": f"except {caught}".strip() + ":"}
+    return None
+
+
+def catcher_of(node):
+    """Return the `except` of a try that keeps StopConsumer for itself; None where the first that catches it raises."""
+    for handler in node.handlers:
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        names = {getattr(each, "id", None) or getattr(each, "attr", None) for each in types}
+        if handler.type is None or names & {*BROAD, "StopConsumer"}:
+            return None if any(isinstance(inner, ast.Raise) for inner in ast.walk(handler)) else handler
+    return None
+
+
+def stayed(clues):
+    """Yield (name, consumer, websocket_disconnect) of bare consumers, one of which stayed and is not busy."""
+    pattern = r"consumer (was still there|to end after its client)|took too long to shut down"
+    if not re.search(pattern, clues.message) or clues.waiting or own_exceptions(clues):
+        return
     for name, consumer in clues.suspects().items():
         handler = consumer["methods"].get("websocket_disconnect")
-        if consumer["family"] not in BARE or handler is None:
-            continue
-        raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
-        if not raised:
-            return {"consumer": name, "where": where(handler)}
-    return None
+        tree = clues.function_at(handler["file"], handler["line"]) if handler else None
+        if tree is not None and consumer["family"] in BARE:
+            yield name, consumer, tree
+
+
+def is_ended_elsewhere(clues, tree, seen=()):
+    """Whether what a handler calls, in a base class or a function of the project, may raise StopConsumer."""
+    names = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} - set(seen)
+    if names & {"super", "websocket_disconnect"}:
+        return True
+    inner = [each for name in names for each in functions(clues).get(name, ())]
+    return any(any(raises(each, "StopConsumer")) or is_ended_elsewhere(clues, each, (*seen, *names)) for each in inner)
+
+
+def functions(clues):
+    """Return the syntax trees of the project's functions and methods, by name."""
+    found = {}
+    for tree in clues.sources.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.setdefault(node.name, []).append(node)
+    return found
 
 
 def raises(tree, name):
