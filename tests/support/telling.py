@@ -213,7 +213,7 @@ class Teller:
         return {
             "promise": " ".join((item.function.__doc__ or item.name).split()),
             "what": BUSY if self.is_out_of_time else what_happened(error, entries, evidence or NOTHING_KNOWN),
-            "place": self.busy_at or own_place(evidence) or place_of(error, self.project),
+            "place": self.busy_at or own_place(evidence, error) or place_of(error, self.project),
             "timeline": sorted(entries),
             "evidence": evidence,
         }
@@ -259,11 +259,20 @@ def what_happened(error, entries, evidence):
     return what
 
 
-def own_place(evidence):
-    """Return the learner's own line in the evidence: where it failed, else where her code still was."""
+def own_place(evidence, error):
+    """Return the learner's own line in the evidence: where it failed, else where her code was when time was up."""
     if not evidence:
         return None
-    return evidence["frame"] or next(iter(evidence["waiting"]), None)
+    return evidence["frame"] or (next(iter(evidence["waiting"]), None) if was_waited_for(error) else None)
+
+
+def was_waited_for(error):
+    """Return whether a check failed because something had not come, or had not ended, in time.
+
+    Where it only was not as it should be, a consumer may wait anywhere: that line has nothing to do with it.
+    """
+    is_late = any(isinstance(each, TimeoutError | OutOfTime) for each in what_led_to(error))
+    return is_late or re.match(r"waited |.*was still there", str(error)) is not None
 
 
 def in_words(error):
@@ -297,14 +306,16 @@ def unwrapped(error):
 
 def place_of(error, project):
     """Return {"file", "line", "source"} of the innermost line in project that led to error, or None."""
+    return next(filter(None, (place_in(each, project) for each in what_led_to(error))), None)
+
+
+def what_led_to(error):
+    """Yield an exception, and what it came of."""
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        place = place_in(error, project)
-        if place:
-            return place
+        yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def place_in(error, project):

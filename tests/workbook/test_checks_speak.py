@@ -20,7 +20,7 @@ from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
-from tests.support.telling import in_words, what_happened
+from tests.support.telling import in_words, own_place, what_happened
 from tests.support.timeline import Timeline
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_for, wait_until
@@ -330,6 +330,19 @@ def test_what_was_waited_for(wait):
         wait(lambda: False, "rain", within=0.05)
     with pytest.raises(AssertionError, match=r"^waited 0\.05 s for rain or snow$"):
         wait(lambda: False, lambda: "rain or snow", within=0.05)
+
+
+LATE, WAITED = TimeoutError(), AssertionError("waited 5 s for the table to be empty")
+STAYED = AssertionError("the consumer was still there after its client had left")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(LATE, True), (WAITED, True), (STAYED, True), (AssertionError(), False)]
+)
+def test_where_the_code_still_was_is_told_only_of_what_was_waited_for(error, is_told):
+    evidence = {"frame": None, "waiting": [{"file": "app/consumers.py"}]}
+    assert bool(own_place(evidence, error)) is is_told
+    assert own_place(evidence | {"frame": "where it failed"}, error) == "where it failed"
 
 
 class Place:
