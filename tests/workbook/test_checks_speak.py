@@ -20,7 +20,7 @@ from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
-from tests.support.telling import in_words, own_place, what_happened
+from tests.support.telling import flood_until, in_words, own_place, what_happened
 from tests.support.timeline import Timeline
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_for, wait_until
@@ -316,6 +316,13 @@ def test_silence_without_a_client():
 def test_a_frame_came_but_the_next_one_too_late():
     entries = [(0.1, "client", "→ 60"), (0.2, "client", "← 4"), (0.3, "consumer", "→ 5")]
     assert what_happened(TimeoutError(), entries, {"exceptions": []}) == "Time was up after ← 4."
+
+
+def test_frames_that_came_until_the_end():
+    entries = [(0.1, "client", "→ 60"), (6.8, "client", "← 4"), (6.9, "consumer", "→ 5")]
+    assert flood_until(7.0, entries) == "Frames came on and on, the last one: 4"
+    assert flood_until(7.9, entries) is None, "who comes no more may be held up"
+    assert flood_until(6.7, entries) is None, "what came after the end was held up"
 
 
 def test_the_servers_side_of_it():
