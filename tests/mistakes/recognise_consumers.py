@@ -205,11 +205,59 @@ def handshake_of(clues):
 
 @recognises("close-before-accept")
 def close_before_accept(clues):
-    """The first event that was sent is a close."""
-    first = TYPE.search(clues.first_sent)
-    if first and first[1] == "websocket.close" and "refused" in clues.message:
-        return {"where": handshake_of(clues)}
-    return None
+    """The first answer to the handshake that was refused is a close of the consumer's."""
+    if "refused" not in clues.message or answer_to_the_refused(clues) != "websocket.close":
+        return None
+    return {"where": handshake_of(clues)} if is_closed_by_consumer(clues) else None
+
+
+def answer_to_the_refused(clues):
+    """Return the type of the first accept or close that was sent after the last handshake before a refusal."""
+    answers = []
+    for _, lane, text in clues.evidence["timeline"]:
+        kind = TYPE.search(text) if lane == "consumer" and text.startswith("→ ") else None
+        if lane == "client" and "handshake /" in text:
+            answers = []
+        elif lane == "client" and "handshake was refused" in text:
+            break
+        elif kind and kind[1] in ("websocket.accept", "websocket.close"):
+            answers.append(kind[1])
+    return next(iter(answers), None)
+
+
+def is_closed_by_consumer(clues):
+    """Whether nothing but the consumer can have closed; a middleware can, if the handler accepts before it closes."""
+    closes = [tree for tree in clues.sources.values() if any(says(tree, "websocket.close"))]
+    methods = [tree for *_, tree in clues.methods()]
+    inside = {node for tree in methods for node in says(tree, "websocket.close")}
+    if all(node in inside for tree in closes for node in says(tree, "websocket.close")):
+        return True
+    return any(first_answer(clues, name) == "close" for name in clues.suspects())
+
+
+def says(tree, text):
+    """Yield the places in a syntax tree where this text stands."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == text)
+
+
+def first_answer(clues, consumer):
+    """Return "accept" or "close": which of them a consumer's handler of the handshake comes to first."""
+    trees = {method: tree for _, method, _, tree in clues.methods({consumer: clues.consumers[consumer]})}
+    handler = trees.get("websocket_connect") or trees.get("connect")
+    return next(answers_in_order(handler, trees), None) if handler else None
+
+
+def answers_in_order(tree, trees, seen=()):
+    """Yield "accept" and "close" in the order in which a handler comes to them, through its own methods."""
+    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
+    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
+        name = called(node) if isinstance(node, ast.Call) else None
+        if isinstance(node, ast.Constant) and node.value in ("websocket.accept", "websocket.close"):
+            yield node.value.removeprefix("websocket.")
+        elif name in trees and name not in seen:
+            yield from answers_in_order(trees[name], trees, (*seen, name))
+        elif name in ("accept", "close"):
+            yield name
 
 
 @recognises("no-type-key")

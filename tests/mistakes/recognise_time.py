@@ -227,11 +227,12 @@ def endless_loop(clues):
 
 
 def loop_around(tree, line):
-    """Return the innermost loop in the syntax tree that holds this line."""
+    """Return the innermost loop in the syntax tree that holds this line and may go on: a while, or one that sleeps."""
     inside = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.While | ast.For | ast.AsyncFor) and node.lineno <= line <= node.end_lineno
+        if isinstance(node, ast.While) or (isinstance(node, ast.For | ast.AsyncFor) and any(calls(node, "sleep")))
+        if node.lineno <= line <= node.end_lineno
     ]
     return inside[-1] if inside else None
 
