@@ -214,7 +214,9 @@ def endless_loop(clues):
         function = clues.function_around(frame)
         if isinstance(function, ast.AsyncFunctionDef) and loop_around(function, frame["line"]):
             return {"method": function.name, "where": where(frame)}
-    if not re.search(r"stop|still there|handshake", f"{clues.check} {clues.message}") or own_exceptions(clues):
+    if not re.search(r"stop|still there|handshake|had ended", f"{clues.check} {clues.message}") or own_exceptions(
+        clues
+    ):
         return None
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
