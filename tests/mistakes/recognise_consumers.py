@@ -7,6 +7,8 @@ import re
 from tests.mistakes.clues import BARE, BROAD, SYNC, called, calls, where
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
+# What handles an event that every consumer gets is not another one's handler, misspelt.
+HANDLERS = {"websocket_connect", "websocket_receive", "websocket_disconnect"}
 SENDABLE = {"websocket.accept", "websocket.send", "websocket.close"}
 # The methods that only generic consumers have, and the event that a bare one sends in place of each.
 GENERIC_ONLY = {
@@ -141,8 +143,8 @@ def no_handler(clues):
     if not raised or any(text.startswith("→") and raised[1] in text for text in clues.lane("client")):
         return None
     wanted = raised[1].replace(".", "_")
-    methods = [name for consumer in clues.suspects().values() for name in consumer["methods"]]
-    near = difflib.get_close_matches(wanted, methods, 1, 0.75)
+    methods = {name for consumer in clues.suspects().values() for name in consumer["methods"]} - HANDLERS
+    near = difflib.get_close_matches(wanted, sorted(methods), 1, 0.75)
     hint = f" It has `{near[0]}`: is that the one?" if near else ""
     consumer = " or ".join(clues.suspects()) or "the consumer"
     return {"type": raised[1], "wanted": wanted, "hint": hint, "consumer": consumer}
