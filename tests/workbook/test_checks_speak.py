@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 from websockets.asyncio.server import serve
@@ -21,7 +22,7 @@ from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
 from tests.support.telling import flood_until, in_words, own_place, what_happened
-from tests.support.timeline import Timeline
+from tests.support.timeline import Timeline, shorten
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_for, wait_until
 
@@ -275,6 +276,12 @@ async def test_what_is_said_of_a_page():
     assert in_words(told.value) == f"On the page {ELEMENT} was expected to have attribute 'open', and was: closed."
 
 
+# As a page is asked for them; Python cuts the third where it says what it is.
+FAILED, QUOTED = re.compile(r"^.+ 1011: it failed.*\.$", re.DOTALL), re.compile("it's", re.IGNORECASE)
+TOO_LONG = re.compile("long" * 100)
+NOT_READ = shorten(f"to be '{TOO_LONG}'", 160).removeprefix("to be ")
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
@@ -301,6 +308,19 @@ async def test_what_is_said_of_a_page():
         (
             'Locator.click: Timeout 300ms exceeded.\nCall log:\n  - waiting for locator("output")\n',
             'On the page locator("output") could not be used within 0.3 s (click).',
+        ),
+        (
+            f"Locator expected to have text '{FAILED}'\n"
+            'Actual value: It ended. \nCall log:\n  - waiting for locator("output")\n',
+            r'On the page locator("output") was expected to have text /^.+ 1011: it failed.*\.$/, and was: It ended.',
+        ),
+        (
+            f"Page URL expected to be '{QUOTED}'\nActual value: about:blank \nCall log:\n",
+            "On the page its URL was expected to be /it's/i, and was: about:blank.",
+        ),
+        (
+            f"Page URL expected to be '{TOO_LONG}'\nActual value: about:blank \nCall log:\n",
+            f"On the page its URL was expected to be {NOT_READ}, and was: about:blank.",
         ),
         ("Something else", None),
     ],
