@@ -4,9 +4,11 @@ import ast
 import difflib
 import re
 
-from tests.mistakes.clues import BARE, SYNC, called, calls, where
+from tests.mistakes.clues import BARE, BROAD, SYNC, called, calls, where
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
+# What handles an event that every consumer gets is not another one's handler, misspelt.
+HANDLERS = {"websocket_connect", "websocket_receive", "websocket_disconnect"}
 SENDABLE = {"websocket.accept", "websocket.send", "websocket.close"}
 # The methods that only generic consumers have, and the event that a bare one sends in place of each.
 GENERIC_ONLY = {
@@ -60,17 +62,68 @@ def own_exceptions(clues):
 @recognises("no-stopconsumer")
 def no_stop_consumer(clues):
     """The consumer stayed after its client, is not busy, and nothing in its class raises StopConsumer."""
-    stayed = re.search(r"consumer (was still there|to end after its client)|took too long to shut down", clues.message)
-    if not stayed or clues.waiting or own_exceptions(clues):
-        return None
+    for name, consumer, handler in stayed(clues):
+        raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
+        if not raised and not is_ended_elsewhere(clues, handler):
+            return {"consumer": name, "where": where(consumer["methods"]["websocket_disconnect"])}
+    return None
+
+
+@recognises("stopconsumer-kept")
+def stop_consumer_kept(clues):
+    """The consumer stayed after its client, because an except of its own caught StopConsumer."""
+    bases = functions(clues).get("websocket_disconnect", ())
+    is_in_base = any(True for tree in bases for _ in raises(tree, "StopConsumer"))
+    for name, consumer, handler in stayed(clues):
+        for node in ast.walk(handler):
+            catcher = catcher_of(node) if isinstance(node, ast.Try) else None
+            body = ast.Module(node.body, []) if catcher else None
+            if catcher and (any(raises(body, "StopConsumer")) or (is_in_base and any(calls(body, handler.name)))):
+                place = f"{consumer['methods'][handler.name]['file']}, line {catcher.lineno}"
+                caught = ast.unparse(catcher.type) if catcher.type else ""
+                return {"consumer": name, "where": place, "source": f"except {caught}".strip() + ":"}
+    return None
+
+
+def catcher_of(node):
+    """Return the `except` of a try that keeps StopConsumer for itself; None where the first that catches it raises."""
+    for handler in node.handlers:
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        names = {getattr(each, "id", None) or getattr(each, "attr", None) for each in types}
+        if handler.type is None or names & {*BROAD, "StopConsumer"}:
+            return None if any(isinstance(inner, ast.Raise) for inner in ast.walk(handler)) else handler
+    return None
+
+
+def stayed(clues):
+    """Yield (name, consumer, websocket_disconnect) of bare consumers, one of which stayed and is not busy."""
+    pattern = r"consumer (was still there|to end after its client)|took too long to shut down"
+    if not re.search(pattern, clues.message) or clues.waiting or own_exceptions(clues):
+        return
     for name, consumer in clues.suspects().items():
         handler = consumer["methods"].get("websocket_disconnect")
-        if consumer["family"] not in BARE or handler is None:
-            continue
-        raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
-        if not raised:
-            return {"consumer": name, "where": where(handler)}
-    return None
+        tree = clues.function_at(handler["file"], handler["line"]) if handler else None
+        if tree is not None and consumer["family"] in BARE:
+            yield name, consumer, tree
+
+
+def is_ended_elsewhere(clues, tree, seen=()):
+    """Whether what a handler calls, in a base class or a function of the project, may raise StopConsumer."""
+    names = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} - set(seen)
+    if names & {"super", "websocket_disconnect"}:
+        return True
+    inner = [each for name in names for each in functions(clues).get(name, ())]
+    return any(any(raises(each, "StopConsumer")) or is_ended_elsewhere(clues, each, (*seen, *names)) for each in inner)
+
+
+def functions(clues):
+    """Return the syntax trees of the project's functions and methods, by name."""
+    found = {}
+    for tree in clues.sources.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.setdefault(node.name, []).append(node)
+    return found
 
 
 def raises(tree, name):
@@ -90,8 +143,8 @@ def no_handler(clues):
     if not raised or any(text.startswith("→") and raised[1] in text for text in clues.lane("client")):
         return None
     wanted = raised[1].replace(".", "_")
-    methods = [name for consumer in clues.suspects().values() for name in consumer["methods"]]
-    near = difflib.get_close_matches(wanted, methods, 1, 0.75)
+    methods = {name for consumer in clues.suspects().values() for name in consumer["methods"]} - HANDLERS
+    near = difflib.get_close_matches(wanted, sorted(methods), 1, 0.75)
     hint = f" It has `{near[0]}`: is that the one?" if near else ""
     consumer = " or ".join(clues.suspects()) or "the consumer"
     return {"type": raised[1], "wanted": wanted, "hint": hint, "consumer": consumer}
@@ -154,11 +207,59 @@ def handshake_of(clues):
 
 @recognises("close-before-accept")
 def close_before_accept(clues):
-    """The first event that was sent is a close."""
-    first = TYPE.search(clues.first_sent)
-    if first and first[1] == "websocket.close" and "refused" in clues.message:
-        return {"where": handshake_of(clues)}
-    return None
+    """The first answer to the handshake that was refused is a close of the consumer's."""
+    if "refused" not in clues.message or answer_to_the_refused(clues) != "websocket.close":
+        return None
+    return {"where": handshake_of(clues)} if is_closed_by_consumer(clues) else None
+
+
+def answer_to_the_refused(clues):
+    """Return the type of the first accept or close that was sent after the last handshake before a refusal."""
+    answers = []
+    for _, lane, text in clues.evidence["timeline"]:
+        kind = TYPE.search(text) if lane == "consumer" and text.startswith("→ ") else None
+        if lane == "client" and "handshake /" in text:
+            answers = []
+        elif lane == "client" and "handshake was refused" in text:
+            break
+        elif kind and kind[1] in ("websocket.accept", "websocket.close"):
+            answers.append(kind[1])
+    return next(iter(answers), None)
+
+
+def is_closed_by_consumer(clues):
+    """Whether nothing but the consumer can have closed; a middleware can, if the handler accepts before it closes."""
+    closes = [tree for tree in clues.sources.values() if any(says(tree, "websocket.close"))]
+    methods = [tree for *_, tree in clues.methods()]
+    inside = {node for tree in methods for node in says(tree, "websocket.close")}
+    if all(node in inside for tree in closes for node in says(tree, "websocket.close")):
+        return True
+    return any(first_answer(clues, name) == "close" for name in clues.suspects())
+
+
+def says(tree, text):
+    """Yield the places in a syntax tree where this text stands."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == text)
+
+
+def first_answer(clues, consumer):
+    """Return "accept" or "close": which of them a consumer's handler of the handshake comes to first."""
+    trees = {method: tree for _, method, _, tree in clues.methods({consumer: clues.consumers[consumer]})}
+    handler = trees.get("websocket_connect") or trees.get("connect")
+    return next(answers_in_order(handler, trees), None) if handler else None
+
+
+def answers_in_order(tree, trees, seen=()):
+    """Yield "accept" and "close" in the order in which a handler comes to them, through its own methods."""
+    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
+    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
+        name = called(node) if isinstance(node, ast.Call) else None
+        if isinstance(node, ast.Constant) and node.value in ("websocket.accept", "websocket.close"):
+            yield node.value.removeprefix("websocket.")
+        elif name in trees and name not in seen:
+            yield from answers_in_order(trees[name], trees, (*seen, name))
+        elif name in ("accept", "close"):
+            yield name
 
 
 @recognises("no-type-key")

@@ -66,9 +66,13 @@ def orm_in_async(clues):
     others = (called_inside_wrapper, foreign_key_in_async, middleware_sync_orm, orm_at_import)
     if not raised or any(other(clues) is not None for other in others):
         return None
-    # The line in the consumer, when a model's method was called from it.
-    frame = next((frame for frame in reversed(raised.own) if "consumer" in frame["file"]), raised.own[-1])
+    # The line that has to change: where a plain function, or a model's method, was called from async code.
+    frame = next((frame for frame in reversed(raised.own) if is_async_code(clues, frame)), raised.own[-1])
     return {"where": f"{frame['file']}, line {frame['line']}", "source": frame["source"]}
+
+
+def is_async_code(clues, frame):
+    return isinstance(clues.function_around(frame), ast.AsyncFunctionDef)
 
 
 @recognises("orm-at-import")

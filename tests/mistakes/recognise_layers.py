@@ -255,13 +255,29 @@ def echo_twice(clues):
     """The sender gets its message from the group, and once more directly."""
     if own_exceptions(clues):
         return None
-    members = sum("handshake /" in text for text in clues.lane("client"))
-    messages = [event for event in clues.sent if '"event": "message"' in event or '"msg"' in event]
-    said = [text for text in clues.lane("client") if text.startswith('→ {"msg"')]
-    if not messages or not said or members < 2:
-        return None
-    counts = {message: messages.count(message) for message in messages}
-    return {} if members + 1 in counts.values() and max(counts.values()) == members + 1 else None
+    return {} if any(members + 1 == deliveries for members, deliveries in conversations(clues)) else None
+
+
+def conversations(clues):
+    """Yield for each message (members at that time, the most often that one frame went out), until the next handshake.
+
+    A newcomer gets from the history what it may get from the layer, too: so nothing is counted across a handshake.
+    """
+    entries = clues.evidence["timeline"]
+    handshakes = [at for at, (_, _, text) in enumerate(entries) if "→ handshake /" in text]
+    sent = [(at, text) for at, (_, lane, text) in enumerate(entries) if lane == "consumer" and is_message(text)]
+    for at, (_, lane, text) in enumerate(entries):
+        members = sum(handshake < at for handshake in handshakes)
+        if lane != "client" or not text.startswith('→ {"msg"') or members < 2:
+            continue
+        end = next((handshake for handshake in handshakes if handshake > at), len(entries))
+        before = {frame for when, frame in sent if when < at}
+        frames = [frame for when, frame in sent if at < when < end and frame not in before]
+        yield members, max(map(frames.count, frames), default=0)
+
+
+def is_message(text):
+    return text.startswith("→ ") and ('"event": "message"' in text or '"msg"' in text)
 
 
 @recognises("join-after-welcome")

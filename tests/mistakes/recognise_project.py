@@ -156,15 +156,17 @@ def name_not_defined(clues):
     raised = clues.raised("NameError", r"^(?:name|cannot access free variable) '(\w+)'")
     if not raised or not raised.own or "UnboundLocalError" in raised.error["bases"]:
         return None
-    name = raised[1]
-    if name in HOMES:
+    name, first = raised[1], "Import it at the top of the file"
+    if name == "self":
+        hint, first = "A method has it from its first argument.", "Write it as the first argument of the method"
+    elif name in HOMES:
         hint = f"It is not imported: `from {HOMES[name]} import {name}`."
     elif name in MODULES:
         hint = f"It is not imported: `import {name}`."
     else:
         near = difflib.get_close_matches(name, [*HOMES, *MODULES, *names_in(clues, raised.own[-1]["file"])], 1, 0.7)
         hint = f"Did you mean `{near[0]}`?" if near else "It is neither defined in this file nor imported."
-    return {"undefined": name, "where": raised.where, "hint": hint}
+    return {"undefined": name, "where": raised.where, "hint": hint, "first": first}
 
 
 def names_in(clues, file):

@@ -19,13 +19,91 @@ def never_awaited(clues):
     for warning in clues.warnings:
         match = re.match(r"coroutine '([\w.<>]+)' was never awaited", warning["message"])
         if match and (frame := warning["frame"]) and is_async_at(clues, frame):
-            return {"source": frame["source"], "where": where(frame)}
-    raised = clues.raised("AttributeError", r"^'coroutine' object has no attribute") or clues.raised(
+            return thrown_away(clues, frame, match[1].rpartition(".")[2])
+    raised = clues.raised("AttributeError", r"^'coroutine' object has no attribute '(\w+)'") or clues.raised(
         "TypeError", r"('coroutine' object is not|non-iterable coroutine object|Object of type coroutine is not)"
     )
     if raised and raised.own and is_async_at(clues, raised.own[-1]):
-        return {"source": raised.own[-1]["source"], "where": raised.where}
+        return used_as_result(clues, raised.own[-1], raised[1] if "AttributeError" in raised.error["bases"] else None)
     return None
+
+
+def thrown_away(clues, frame, name):
+    """Return the line of a warning; where something else in it is awaited, only the call of that name."""
+    nodes = nodes_at(clues, frame)
+    if not any(isinstance(node, ast.Await) for node in nodes):
+        return {"source": frame["source"], "where": where(frame), "more": ""}
+    found = [call for call in unawaited(nodes) if called(call) == name or (name == "__call__" and is_wrapper(call))]
+    return quoted(clues, frame, found)
+
+
+def used_as_result(clues, frame, attribute):
+    """Return the call that made the coroutine which a line uses: of this attribute, or else the only one there is."""
+    nodes = nodes_at(clues, frame)
+    if attribute:
+        users = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == attribute]
+        found = quoted(clues, frame, [call for user in users for call in made_by(clues, frame, user.value)])
+        is_direct = any(isinstance(user.value, ast.Call) for user in users)
+        # `await` binds less than the dot.
+        return found and found | {"more": ", and parentheses around both" if is_direct else ""}
+    made = [call for node in nodes for call in made_by(clues, frame, node)]
+    return quoted(clues, frame, [call for call in made if makes_coroutine(clues, call)])
+
+
+def nodes_at(clues, frame):
+    """Return what stands in the statement around a frame's line, without the statements inside it."""
+    waiting, nodes = [clues.innermost_around(frame, ast.stmt)], []
+    while waiting:
+        nodes.append(waiting.pop())
+        inner = ast.iter_child_nodes(nodes[-1]) if nodes[-1] else ()
+        waiting += [node for node in inner if not isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)]
+    return nodes
+
+
+def unawaited(nodes):
+    awaited = [node.value for node in nodes if isinstance(node, ast.Await)]
+    return [node for node in nodes if isinstance(node, ast.Call) and node not in awaited]
+
+
+def made_by(clues, frame, node):
+    """Return [the call without await] that this expression is, or that was last given to it before; else []."""
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        return []
+    if isinstance(node, ast.Call):
+        return [node] if node in unawaited(nodes_at(clues, frame)) else []
+    given = [
+        each
+        for each in ast.walk(clues.function_around(frame))
+        if isinstance(each, ast.Assign) and each.lineno < frame["line"]
+        if ast.unparse(node) in map(ast.unparse, each.targets)
+    ]
+    last = max(given, key=lambda each: each.lineno).value if given else None
+    return [last] if isinstance(last, ast.Call) else []
+
+
+def makes_coroutine(clues, call):
+    """Whether an async def of this name, or one in a wrapper, stands in the project."""
+    functions = (node for tree in clues.sources.values() for node in ast.walk(tree) if hasattr(node, "decorator_list"))
+    named = [node for node in functions if node.name == called(call)]
+    return is_wrapper(call) or any(
+        isinstance(node, ast.AsyncFunctionDef)
+        or any("sync_to_async" in ast.unparse(each) for each in node.decorator_list)
+        for node in named
+    )
+
+
+def is_wrapper(call):
+    """Whether what is called has been made by database_sync_to_async, on the spot."""
+    return isinstance(call.func, ast.Call) and called(call.func) in ("database_sync_to_async", "sync_to_async")
+
+
+def quoted(clues, frame, found):
+    """Return the only call that was found, as it was written; None when it could be one of several."""
+    if len(set(found)) != 1:
+        return None
+    text = (clues.project / frame["file"]).read_text(encoding="utf-8")
+    source = " ".join(ast.get_source_segment(text, found[0]).split())
+    return {"source": source, "where": f"{frame['file']}, line {found[0].lineno}", "more": ""}
 
 
 def is_async_at(clues, frame):
@@ -136,7 +214,7 @@ def endless_loop(clues):
         function = clues.function_around(frame)
         if isinstance(function, ast.AsyncFunctionDef) and loop_around(function, frame["line"]):
             return {"method": function.name, "where": where(frame)}
-    if not re.search(r"stop|does_not_wait|still there|handshake", f"{clues.check} {clues.message}") or own_exceptions(
+    if not re.search(r"stop|still there|handshake|had ended", f"{clues.check} {clues.message}") or own_exceptions(
         clues
     ):
         return None
@@ -151,11 +229,12 @@ def endless_loop(clues):
 
 
 def loop_around(tree, line):
-    """Return the innermost loop in the syntax tree that holds this line."""
+    """Return the innermost loop in the syntax tree that holds this line and may go on: a while, or one that sleeps."""
     inside = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.While | ast.For | ast.AsyncFor) and node.lineno <= line <= node.end_lineno
+        if isinstance(node, ast.While) or (isinstance(node, ast.For | ast.AsyncFor) and any(calls(node, "sleep")))
+        if node.lineno <= line <= node.end_lineno
     ]
     return inside[-1] if inside else None
 

@@ -46,7 +46,8 @@ def middleware_order(clues):
     """A middleware outside of AuthMiddlewareStack has put something of its own where that expects a lazy object."""
     raised = clues.raised("AttributeError", r"^'(\w+)' object has no attribute '_wrapped'")
     key = raised and re.search(r'scope\["(user|session)"\]', raised.error["frames"][-1]["source"])
-    return {"what": raised[1], "key": key[1]} if key else None
+    more = "; and put a user there, not a name" if raised and raised[1] == "str" else ""
+    return {"what": raised[1], "key": key[1], "more": more} if key else None
 
 
 @recognises("scope-is-bytes")

@@ -1,5 +1,7 @@
 """What is said of a comparison that is wrong. What there is stands on its left, what there should be on its right."""
 
+import ast
+import contextlib
 import re
 
 from tests.support.timeline import LONGEST_PAYLOAD, shorten
@@ -70,4 +72,16 @@ def of_a_page(text):
     actual = re.search(r"^Actual value: (.*?) *$", text, re.MULTILINE)
     is_there = actual and (elements or actual[1] != "None")
     end = f"and was: {shorten(actual[1], LONGEST)}" if is_there else "and is not there"
-    return f"On the page {what} was expected {shorten(expected[1], LONGEST)}, {end}."
+    wanted = PATTERN.sub(as_written, expected[1])
+    return f"On the page {what} was expected {shorten(wanted, LONGEST)}, {end.removesuffix('.')}."
+
+
+# How Playwright quotes a compiled pattern: its text is Python's, with each backslash doubled.
+PATTERN = re.compile(r"""'re\.compile\((['"].*['"])(?:, ([\w.|]+))?\)'""", re.DOTALL)
+
+
+def as_written(quoted):
+    """Return a quoted pattern as /…/; as it is, if Python has cut it."""
+    with contextlib.suppress(SyntaxError, ValueError):
+        return f"/{ast.literal_eval(quoted[1])}/{'i' if 'IGNORECASE' in (quoted[2] or '') else ''}"
+    return quoted[0]

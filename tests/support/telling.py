@@ -37,6 +37,7 @@ PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 5.0, AGAIN: 5.0}
 AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
+A_MOMENT = 1.0  # seconds without a frame, after which they no longer come on and on
 NOTHING_KNOWN = {"exceptions": []}
 NOT_RAISED = {"Refused": "The handshake was not refused.", "Closed": "The connection was not closed."}
 
@@ -132,7 +133,7 @@ class Teller:
         each = self.share[nodeid]
         self.began = time.perf_counter()
         self.printed.begin()
-        self.is_out_of_time, self.busy_at = False, None
+        self.interrupted_at, self.busy_at = None, None
         patience = self.patience(each)
         if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
@@ -150,7 +151,7 @@ class Teller:
         if each.level == WIRE:
             self.watch_out(self.patience(each))
         result = yield
-        if self.is_out_of_time:
+        if self.interrupted_at:
             # asyncio keeps for itself what a callback of the event loop raises.
             raise OutOfTime
         return result
@@ -168,7 +169,7 @@ class Teller:
 
     def interrupt(self, number, frame):
         """End what keeps the event loop busy, and remember where that was, if it was in a line of hers."""
-        self.is_out_of_time = True
+        self.interrupted_at = time.time()
         while frame and not Path(frame.f_code.co_filename).is_relative_to(self.project):
             frame = frame.f_back
         self.busy_at = frame and place(self.project, frame.f_code.co_filename, frame.f_lineno)
@@ -210,10 +211,16 @@ class Teller:
         entries += [(at - began, "print", line) for at, line in self.printed.lines if at >= began]
         error = call.excinfo.value
         evidence = getattr(report, "evidence", None)
+        flood = flood_until(self.interrupted_at - began, entries) if self.interrupted_at else None
+        if flood:
+            what, place = flood, evidence and evidence["frame"]
+        else:
+            what = BUSY if self.interrupted_at else what_happened(error, entries, evidence or NOTHING_KNOWN)
+            place = self.busy_at or own_place(evidence, error) or place_of(error, self.project)
         return {
             "promise": " ".join((item.function.__doc__ or item.name).split()),
-            "what": BUSY if self.is_out_of_time else what_happened(error, entries, evidence or NOTHING_KNOWN),
-            "place": self.busy_at or own_place(evidence) or place_of(error, self.project),
+            "what": what,
+            "place": place,
             "timeline": sorted(entries),
             "evidence": evidence,
         }
@@ -246,6 +253,16 @@ def needs_only_settings(item):
     return apps.ready and case_of(item).way is None and "application" not in item.fixturenames
 
 
+def flood_until(end, entries):
+    """Return the sentence of frames that came until a check was interrupted, at `end`; None if the last is older."""
+    # What was kept back comes after the end, when the code lets go.
+    came = [(at, text) for at, lane, text in entries if lane == "client" and text.startswith("← ") and at < end]
+    frames = [(at, text) for at, text in came if text != "← open"]
+    if frames and end - frames[-1][0] < A_MOMENT:
+        return f"Frames came on and on, the last one: {frames[-1][1][2:]}"
+    return None
+
+
 def what_happened(error, entries, evidence):
     """Return in a sentence or two why a check has failed."""
     raised = [each for each in evidence["exceptions"] if each["told_by"] in ("consumer", "log")]
@@ -259,11 +276,20 @@ def what_happened(error, entries, evidence):
     return what
 
 
-def own_place(evidence):
-    """Return the learner's own line in the evidence: where it failed, else where her code still was."""
+def own_place(evidence, error):
+    """Return the learner's own line in the evidence: where it failed, else where her code was when time was up."""
     if not evidence:
         return None
-    return evidence["frame"] or next(iter(evidence["waiting"]), None)
+    return evidence["frame"] or (next(iter(evidence["waiting"]), None) if was_waited_for(error) else None)
+
+
+def was_waited_for(error):
+    """Return whether a check failed because something had not come, or had not ended, in time.
+
+    Where it only was not as it should be, a consumer may wait anywhere: that line has nothing to do with it.
+    """
+    is_late = any(isinstance(each, TimeoutError | OutOfTime) for each in what_led_to(error))
+    return is_late or re.match(r"waited |.*was still there", str(error)) is not None
 
 
 def in_words(error):
@@ -297,14 +323,16 @@ def unwrapped(error):
 
 def place_of(error, project):
     """Return {"file", "line", "source"} of the innermost line in project that led to error, or None."""
+    return next(filter(None, (place_in(each, project) for each in what_led_to(error))), None)
+
+
+def what_led_to(error):
+    """Yield an exception, and what it came of."""
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        place = place_in(error, project)
-        if place:
-            return place
+        yield error
         error = error.__cause__ or error.__context__
-    return None
 
 
 def place_in(error, project):

@@ -149,6 +149,17 @@ def test_an_endless_loop_in_a_coroutine(finished, ask, checker, monkeypatch, bus
     assert verdict.of(4).result == SO_FAR, "the other tasks can still be checked"
 
 
+def test_frames_that_come_on_and_on(finished, ask, checker, monkeypatch):
+    """A check that waits for another one is interrupted; nothing was busy, and no line of hers stopped anything."""
+    monkeypatch.setattr(checker, "limit", 4.0)
+    copy = finished("gs6")
+    Edit("app/consumers.py", 'if users["names"] != self.users["names"]:', "if True:").apply(copy.folder)
+    Edit("app/presence.py", "sorted(names)", "sorted(names, reverse=True)").apply(copy.folder)
+    verdict = ask(copy, [CORE, REST], [6])
+    assert verdict.failures[6]["what"].startswith("Frames came on and on"), verdict.failures
+    assert verdict.failures[6]["place"] is None
+
+
 def test_a_server_may_take_its_time_to_start(finished, ask, checker, monkeypatch):
     monkeypatch.setattr(checker, "limit", 3.0)
     copy = finished("gs2")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 from django.core.signals import got_request_exception
@@ -21,8 +22,8 @@ from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
-from tests.support.telling import in_words, what_happened
-from tests.support.timeline import Timeline
+from tests.support.telling import flood_until, in_words, own_place, what_happened
+from tests.support.timeline import Timeline, shorten
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process
 from tests.support.waiting import wait_for, wait_until
@@ -282,6 +283,12 @@ async def test_what_is_said_of_a_page():
     assert in_words(told.value) == f"On the page {ELEMENT} was expected to have attribute 'open', and was: closed."
 
 
+# As a page is asked for them; Python cuts the third where it says what it is.
+FAILED, QUOTED = re.compile(r"^.+ 1011: it failed.*\.$", re.DOTALL), re.compile("it's", re.IGNORECASE)
+TOO_LONG = re.compile("long" * 100)
+NOT_READ = shorten(f"to be '{TOO_LONG}'", 160).removeprefix("to be ")
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
@@ -309,6 +316,19 @@ async def test_what_is_said_of_a_page():
             'Locator.click: Timeout 300ms exceeded.\nCall log:\n  - waiting for locator("output")\n',
             'On the page locator("output") could not be used within 0.3 s (click).',
         ),
+        (
+            f"Locator expected to have text '{FAILED}'\n"
+            'Actual value: It ended. \nCall log:\n  - waiting for locator("output")\n',
+            r'On the page locator("output") was expected to have text /^.+ 1011: it failed.*\.$/, and was: It ended.',
+        ),
+        (
+            f"Page URL expected to be '{QUOTED}'\nActual value: about:blank \nCall log:\n",
+            "On the page its URL was expected to be /it's/i, and was: about:blank.",
+        ),
+        (
+            f"Page URL expected to be '{TOO_LONG}'\nActual value: about:blank \nCall log:\n",
+            f"On the page its URL was expected to be {NOT_READ}, and was: about:blank.",
+        ),
         ("Something else", None),
     ],
 )
@@ -325,6 +345,13 @@ def test_a_frame_came_but_the_next_one_too_late():
     assert what_happened(TimeoutError(), entries, {"exceptions": []}) == "Time was up after ← 4."
 
 
+def test_frames_that_came_until_the_end():
+    entries = [(0.1, "client", "→ 60"), (6.8, "client", "← 4"), (6.9, "consumer", "→ 5")]
+    assert flood_until(7.0, entries) == "Frames came on and on, the last one: 4"
+    assert flood_until(7.9, entries) is None, "who comes no more may be held up"
+    assert flood_until(6.7, entries) is None, "what came after the end was held up"
+
+
 def test_the_servers_side_of_it():
     raised = {"told_by": "log", "type": "KeyError", "message": "'text'"}
     sentence = "The server closed the connection with code 1011. The server's side says: KeyError: 'text'"
@@ -337,6 +364,19 @@ def test_what_was_waited_for(wait):
         wait(lambda: False, "rain", within=0.05)
     with pytest.raises(AssertionError, match=r"^waited 0\.05 s for rain or snow$"):
         wait(lambda: False, lambda: "rain or snow", within=0.05)
+
+
+LATE, WAITED = TimeoutError(), AssertionError("waited 5 s for the table to be empty")
+STAYED = AssertionError("the consumer was still there after its client had left")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_told"), [(LATE, True), (WAITED, True), (STAYED, True), (AssertionError(), False)]
+)
+def test_where_the_code_still_was_is_told_only_of_what_was_waited_for(error, is_told):
+    evidence = {"frame": None, "waiting": [{"file": "app/consumers.py"}]}
+    assert bool(own_place(evidence, error)) is is_told
+    assert own_place(evidence | {"frame": "where it failed"}, error) == "where it failed"
 
 
 class Place:
