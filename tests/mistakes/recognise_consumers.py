@@ -153,7 +153,8 @@ def no_handler(clues):
 @recognises("send-string")
 def send_string(clues):
     """Something was sent that is no dict, or send got what only a generic consumer's takes."""
-    if raised := clues.raised("TypeError", r"\bsend\(\) (got an unexpected keyword|takes 2 positional)"):
+    # By the class whose method it is: a generic consumer's send takes no dict.
+    if raised := clues.raised("TypeError", rf"\b({'|'.join(BARE)})\.send\(\) (got an unexpected keyword|takes 2 pos)"):
         return {"what": "more than one dict", "where": raised.where} if raised.own else None
     for event in clues.sent:
         if not event.startswith("{"):

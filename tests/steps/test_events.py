@@ -256,9 +256,9 @@ class OpenResponse:
 
     async def leave(self):
         """Go, as a client does, and wait until the application knows."""
-        await self.http.send_input({"type": "http.disconnect"})
         # Whoever has waited for more in vain has cancelled it.
         with contextlib.suppress(asyncio.CancelledError):
+            await self.http.send_input({"type": "http.disconnect"})
             await self.http.wait(PATIENCE)
 
 
