@@ -390,11 +390,11 @@ def holding_up(words, connection):
     tables = [t for (t,) in names if connection.execute(f'SELECT 1 FROM "{t}" t WHERE {has_words}').fetchone()]
     wait = f"IF NEW::text LIKE '%{words}%' THEN PERFORM pg_advisory_xact_lock_shared({lock}); END IF; RETURN NEW;"
     connection.execute(f"CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {wait} END $$")
-    for table in tables:
-        # After its insert: then it has its id.
-        on_insert = f'AFTER INSERT ON "{table}" FOR EACH ROW'
-        connection.execute(f"CREATE TRIGGER hold_up {on_insert} EXECUTE FUNCTION hold_up()")
     try:
+        for table in tables:
+            # After its insert: then it has its id.
+            on_insert = f'AFTER INSERT ON "{table}" FOR EACH ROW'
+            connection.execute(f"CREATE TRIGGER hold_up {on_insert} EXECUTE FUNCTION hold_up()")
         yield lock
     finally:
         connection.execute("DROP FUNCTION hold_up CASCADE")
