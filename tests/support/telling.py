@@ -5,6 +5,7 @@ project does not load; for each check {"news": "begun", "part", "id", "order"} a
 "task", "level", "order", "outcome", "reason", "failure"}; and {"news": "done", "part"} last.
 """
 
+import asyncio
 import contextlib
 import faulthandler
 import importlib
@@ -280,7 +281,17 @@ def own_place(evidence, error):
     """Return the learner's own line in the evidence: where it failed, else where her code was when time was up."""
     if not evidence:
         return None
+    if isinstance(error, asyncio.CancelledError):
+        return line_that_awaited(evidence["exceptions"])
     return evidence["frame"] or (next(iter(evidence["waiting"]), None) if was_waited_for(error) else None)
+
+
+def line_that_awaited(exceptions):
+    """Return the learner's line that awaited what had been cancelled; what was cancelled did nothing wrong."""
+    inside = [frame for frame in (exceptions[0]["frames"] if exceptions else ()) if frame["inside"]]
+    # A task is awaited by its name, and what only hands on calls something: `await self.task`, `await self.end()`.
+    by_name = [frame for frame in inside if re.search(r"\bawait [\w.]+$", frame["source"])]
+    return next(iter([*reversed(by_name), *inside]), None)
 
 
 def was_waited_for(error):
@@ -300,6 +311,8 @@ def in_words(error):
     lines = str(error).strip().splitlines()
     if isinstance(error, pytest.fail.Exception) and (name := re.match(r"DID NOT RAISE\b.*?(\w+)\W*$", str(error))):
         return NOT_RAISED.get(name[1], f"{name[1]} was not raised.")
+    if isinstance(error, asyncio.CancelledError):
+        return "CancelledError: what was awaited had been cancelled."
     if isinstance(error, SystemExit):
         return f"Your code ends Python: SystemExit({error.code!r})"
     if isinstance(error, FileNotFoundError) and error.errno is None:

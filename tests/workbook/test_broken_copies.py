@@ -149,6 +149,15 @@ def test_an_endless_loop_in_a_coroutine(finished, ask, checker, monkeypatch, bus
     assert verdict.of(4).result == SO_FAR, "the other tasks can still be checked"
 
 
+def test_a_task_that_is_cancelled_and_awaited(finished, ask):
+    copy = finished("gs3")
+    stop = "            self.counting.cancel()\n            await self.answer"
+    Edit("app/consumers.py", stop, stop.replace("await", "await self.counting\n            await")).apply(copy.folder)
+    failure = ask(copy, [CORE, REST], [5]).failures[5]
+    assert failure["what"] == "CancelledError: what was awaited had been cancelled."
+    assert failure["place"]["source"] == "await self.counting"
+
+
 def test_frames_that_come_on_and_on(finished, ask, checker, monkeypatch):
     """A check that waits for another one is interrupted; nothing was busy, and no line of hers stopped anything."""
     monkeypatch.setattr(checker, "limit", 4.0)

@@ -379,6 +379,18 @@ def test_where_the_code_still_was_is_told_only_of_what_was_waited_for(error, is_
     assert own_place(evidence | {"frame": "where it failed"}, error) == "where it failed"
 
 
+@pytest.mark.parametrize(
+    ("awaiting", "line"),
+    [("await self.counting", 2), ("ended = await self.counting", 2), ("await asyncio.gather(*self.all)", 1)],
+)
+def test_what_was_cancelled_is_told_with_the_line_that_awaited_it(awaiting, line):
+    sources = ["await self.end()", awaiting, "await asyncio.sleep(1)"]
+    frames = [{"line": number, "source": source, "inside": True} for number, source in enumerate(sources, 1)]
+    evidence = {"frame": frames[-1], "waiting": [], "exceptions": [{"frames": frames}]}
+    assert own_place(evidence, asyncio.CancelledError())["line"] == line
+    assert in_words(asyncio.CancelledError()) == "CancelledError: what was awaited had been cancelled."
+
+
 class Place:
     """Where a server for WireClient is."""
 
