@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 # Nothing here depends on the consumer: one card of each page is enough.
 COUNTING = {"gs2": {"/ws/sc/count/": KEPT}, "gs3": {"/ws/ac/count/": KEPT}}
-# When the one and the other number of each of three counts come, in seconds, and what is made of it.
+# When the second and the last number of each of three counts to 3 come, in seconds, and what is made of it.
 VERDICTS = {
     ((1, 2), (1, 3), (1.9, 9)): "Side by side: 2.0 s for the first, 9.0 s for all three.",
     ((1, 2), (1, 3), (2, 9)): "Partly side by side: 2.0 s for the first, 9.0 s for all three."
@@ -97,14 +97,14 @@ async def test_the_experiment_tells_what_it_does(card):
 async def test_the_experiment_judges(card):
     """Side by side, one after another, or neither: each in words, with the figures."""
     for counts, verdict in VERDICTS.items():
-        await card.begin(2)
+        await card.begin(3)
         await card.open_all()
         now = 0
-        for at, number, text in sorted(
-            (at, n, text) for n, count in enumerate(counts) for text, at in enumerate(count, 1)
-        ):
+        # The first number tells nothing yet: all of them come at once.
+        numbers = [(at, who, text) for who, count in enumerate(counts) for text, at in enumerate((0, *count), 1)]
+        for at, who, text in sorted(numbers):
             await card.wait(at - now)
-            await card.page.evaluate(f"sockets[{number}].hear('{text}')")
+            await card.page.evaluate(f"sockets[{who}].hear('{text}')")
             now = at
         await expect(card.verdict).to_have_text(verdict)
         await expect(card.root.locator(".lanes li")).to_have_count(3)
