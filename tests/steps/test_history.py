@@ -424,10 +424,10 @@ async def test_a_history_of_long_messages_arrives(join, character):
     """Daphne sends at most 1 MiB at once: a history of the longest messages arrives whole all the same."""
     writer = await join()
     said = [await writer.tell(character * (LONGEST - 10) + f"{n:010}") for n in range(2 * LAST + 10)]
-    for query, expected in {"": said[-LAST:], "?after=0": said}.items():
-        member = await join(query=query)
-        await member.read_to(said[-1])
-        assert member.messages == expected
+    assert (await join()).messages == said[-LAST:]
+    member = await join(query="?after=0")
+    await member.read_to(said[-1])
+    assert member.messages == said
 
 
 @check(*WAYS, **AFTER)
