@@ -17,6 +17,7 @@ from tests.steps.test_chat_page import (
 from tests.steps.test_page import GENERIC, Panel, expect_contrast
 from tests.steps.test_users_page import address, manage, shows_users, who_is_here  # noqa: F401  (one is a fixture)
 from tests.support.browser import expect
+from tests.support.waiting import wait_until
 from tests.tasks import KEPT, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -191,12 +192,19 @@ async def test_a_killed_server_tells_no_secret(new_tab, start_recorded, room):  
     server = start_recorded(MESSAGES_PER_SECOND="3")
     server.wait()
     hall = server.url(f"/chat/{room}/", "http")
-    ann, bob, cid = tabs = [await (await new_tab(at=server)).open(hall) for _ in range(3)]
+    ann, bob, cid = tabs = [await new_tab(at=server) for _ in range(3)]
+    heard = []
+    ann.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(frame)))
+    for tab in tabs:
+        await tab.open(hall)
     for tab in tabs:
         await shows_users(tab, ann, bob, cid)
     await ann.page.evaluate(SAY_AT_ONCE, 6)
     await ann.page.wait_for_function(ALL_ARE_THERE, arg=6)
-    await expect(ann.log.locator("[data-kind=error]")).not_to_have_count(0)
+    refusal = await wait_until(
+        lambda: next((frame for frame in heard if "slow_down" in frame), None), "the server to say slow_down"
+    )
+    await expect(ann.log).to_contain_text(json.loads(refusal)["detail"])
     back = await ann.field.input_value()
     assert back, "nothing that was refused is back in the field"
     refused = {back, *re.findall(r"“(quick \d\.)”", await ann.log.inner_text())}
