@@ -37,6 +37,7 @@ except ImportError:  # On Windows there is one part only.
 PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 5.0, AGAIN: 5.0}
 AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
+AND_AGAIN = 0.3  # seconds until it is interrupted once more, if it has gone on
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
 A_MOMENT = 1.0  # seconds without a frame, after which they no longer come on and on
 NOTHING_KNOWN = {"exceptions": []}
@@ -139,7 +140,8 @@ class Teller:
         if each.level < WIRE and hasattr(signal, "setitimer"):
             # An endless loop in a coroutine stops everything, our clients' patience too. (On Windows it ends the run.)
             signal.signal(signal.SIGALRM, self.interrupt)
-            signal.setitimer(signal.ITIMER_REAL, self.request["limit"] * patience - BEFORE_THE_END)
+            # More than once: a task of the learner's may keep what interrupts it, and the check goes on.
+            signal.setitimer(signal.ITIMER_REAL, self.request["limit"] * patience - BEFORE_THE_END, AND_AGAIN)
         if self.request["now"]:
             self.name_in(Path(self.request["now"]), nodeid)
         self.tell(news="begun", id=nodeid, order=each.order)
@@ -170,14 +172,17 @@ class Teller:
 
     def interrupt(self, number, frame):
         """End what keeps the event loop busy, and remember where that was, if it was in a line of hers."""
-        self.interrupted_at = time.time()
-        while frame and not Path(frame.f_code.co_filename).is_relative_to(self.project):
-            frame = frame.f_back
-        self.busy_at = frame and place(self.project, frame.f_code.co_filename, frame.f_lineno)
+        if self.interrupted_at is None:
+            self.interrupted_at = time.time()
+            while frame and not Path(frame.f_code.co_filename).is_relative_to(self.project):
+                frame = frame.f_back
+            self.busy_at = frame and place(self.project, frame.f_code.co_filename, frame.f_lineno)
         raise OutOfTime
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item, call):
+        if self.interrupted_at:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         report = yield
         if report.failed:
             (self.marks / f"{case_of(item).number}.{self.share[item.nodeid].order}").touch()

@@ -133,11 +133,27 @@ FAR_AWAY = """import asyncio
         """
 
 
+# As a task does that belongs to nobody.
+KEEPS_THE_FIRST = """try:
+            while True:
+                pass
+        except BaseException:
+            pass
+        while True:
+            pass
+        """
+
+
 @pytest.mark.parametrize(
-    ("busy", "file"), [("while True:\n            pass\n        ", "app/consumers.py"), (FAR_AWAY, None)]
+    ("busy", "file"),
+    [
+        ("while True:\n            pass\n        ", "app/consumers.py"),
+        (FAR_AWAY, None),
+        (KEEPS_THE_FIRST, "app/consumers.py"),
+    ],
 )
 def test_an_endless_loop_in_a_coroutine(finished, ask, checker, monkeypatch, busy, file):
-    """In a line of hers, or in code that hers has called later."""
+    """In a line of hers, or in code that hers has called later; also where what interrupts it is kept once."""
     monkeypatch.setattr(checker, "limit", 4.0)
     copy = finished("gs3")
     awaited = 'async def websocket_connect(self, event):\n        await self.send({"type": "websocket.accept"})\n\n'
