@@ -97,12 +97,13 @@ def store(room_name, author, text, to=None):
         raise Refused("not_stored")
     try:
         with transaction.atomic():
-            # Locks the room until the end: so ids become visible in their order, and "all after 7" leaves none out.
-            room, _ = Room.objects.select_for_update().get_or_create(name=room_name)
-            # Counted in the database, where all tabs and all servers meet.
+            # One after another for each author, and counted in the database: there all tabs and all servers meet.
+            get_user_model().objects.select_for_update(no_key=True).filter(pk=author.pk).first()
             lately = Message.objects.filter(author=author, at__gt=timezone.now() - SECOND)
             if lately.count() >= settings.MESSAGES_PER_SECOND:
                 raise Refused("slow_down")
+            # Locks the room until the end: so ids become visible in their order, and "all after 7" leaves none out.
+            room, _ = Room.objects.select_for_update().get_or_create(name=room_name)
             recipient = None if to is None else get_user_model().objects.get(username=to, is_active=True)
             return room.messages.create(sender=author.get_username(), author=author, recipient=recipient, text=text)
     except get_user_model().DoesNotExist:

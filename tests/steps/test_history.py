@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from channels.layers import InMemoryChannelLayer
 
+from tests.steps.holding import holding_up, meanwhile
 from tests.steps.test_rooms import Links
 from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
@@ -360,50 +361,13 @@ async def test_ids_are_seen_in_their_order(server, start_recorded, come, newcome
 
 async def overtake(ann, bob, slow, lock, connection):
     """Let bob speak while what ann says is held up on its way into the database."""
-    connection.execute("SELECT pg_advisory_lock(%s)", [lock])
-    try:
-        await ann.say(slow)
-        us = connection.info.backend_pid
-        [anns] = await wait_until(lambda: waiting_for(us, connection), "ann's message to be on its way")
-        telling = asyncio.create_task(bob.tell("quick"))
-        await wait_until(
-            lambda: telling.done() or waiting_for(anns, connection), "bob's message to be heard, or to wait for ann's"
-        )
-        has_overtaken = telling.done()
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
+    has_overtaken, telling = await meanwhile(
+        lambda: ann.say(slow), lambda: bob.tell("quick"), "bob's message to be heard", lock, connection
+    )
     quick, slow = await telling, await ann.hear("message", msg=slow)
     assert not has_overtaken or quick["id"] < slow["id"], (
         f"message {quick['id']} was heard before message {slow['id']} was stored: ?after={quick['id']} leaves that out"
     )
-
-
-@contextlib.contextmanager
-def holding_up(words, connection):
-    """Keep each row that has these words in it on its way, as long as somebody holds the lock that this yields.
-
-    The tables are those that have such a row already, whatever their names.
-    """
-    lock = uuid.uuid4().int % 2**31
-    names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    has_words = f"t::text LIKE '%{words}%'"
-    tables = [t for (t,) in names if connection.execute(f'SELECT 1 FROM "{t}" t WHERE {has_words}').fetchone()]
-    wait = f"IF NEW::text LIKE '%{words}%' THEN PERFORM pg_advisory_xact_lock_shared({lock}); END IF; RETURN NEW;"
-    connection.execute(f"CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {wait} END $$")
-    try:
-        for table in tables:
-            # After its insert: then it has its id.
-            on_insert = f'AFTER INSERT ON "{table}" FOR EACH ROW'
-            connection.execute(f"CREATE TRIGGER hold_up {on_insert} EXECUTE FUNCTION hold_up()")
-        yield lock
-    finally:
-        connection.execute("DROP FUNCTION hold_up CASCADE")
-
-
-def waiting_for(process, connection):
-    """Return the processes of PostgreSQL that wait for a lock of this one."""
-    query = "SELECT pid FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
-    return [pid for (pid,) in connection.execute(query, [process])]
 
 
 @check("process", "postgres", **AFTER)

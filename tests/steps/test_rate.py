@@ -1,11 +1,18 @@
 """gs7: nobody says more in a second than the setting MESSAGES_PER_SECOND allows."""
 
 import asyncio
+import contextlib
+import uuid
 from datetime import datetime
 from importlib import import_module
 
 import pytest
+import pytest_asyncio
 
+from tests.steps.holding import holding_up, meanwhile
+from tests.support.client import WireClient
+from tests.support.postgres import new_database
+from tests.support.tab import Tab
 from tests.tasks import GENERIC, check
 
 # Messages of one user in a second. Not the step's own ten: on a busy machine they take longer than that.
@@ -91,3 +98,61 @@ async def test_a_second_later_one_may_speak_again(tab):
             await ann.say("again")
     waited = datetime.fromisoformat(frame["at"]) - datetime.fromisoformat(first["at"])
     assert 1 <= waited.total_seconds() < 2
+
+
+@pytest.fixture
+def two_servers(start_recorded, postgres):
+    """Two servers at one PostgreSQL, which take one message of a user in a second."""
+    with new_database(postgres) as url:
+        servers = [start_recorded(url, MESSAGES_PER_SECOND="1")]
+        servers[0].wait()
+        servers.append(start_recorded(servers[0].database, MESSAGES_PER_SECOND="1"))
+        servers[1].wait()
+        yield servers
+        for server in servers:
+            server.kill()
+
+
+@pytest_asyncio.fixture
+async def tab_at(case, timeline):
+    """A coroutine function that returns a Tab of this visitor at that server."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def tab_at(server, visitor, room):
+            client = WireClient(server, f"{case.route}{room}/", timeline, server.events, cookie=visitor.cookie)
+            stack.push_async_callback(client.discard)
+            return await Tab(client, visitor).enter()
+
+        yield tab_at
+
+
+@check("postgres", gs7={"/ws/ajwc/": 5})
+async def test_two_servers_count_together(two_servers, tab_at, user_at, room):
+    """Two tabs of a user are on two servers: what one of them is storing counts for the other, in another room, too."""
+    import psycopg
+
+    one, other = two_servers
+    ann, known = await user_at(one), uuid.uuid4().hex
+    tabs = [await tab_at(one, ann, room), await tab_at(other, ann, f"{room}-two")]
+    await (await tab_at(one, await user_at(one), room)).tell(known)
+    with (
+        psycopg.connect(one.environment["DATABASE_URL"], autocommit=True) as connection,
+        holding_up(known, connection) as lock,
+    ):
+        was_answered, answering = await meanwhile(
+            lambda: tabs[0].say(f"slow {known}"),
+            lambda: answer_to(tabs[1], "too much"),
+            "ann's other tab to be answered",
+            lock,
+            connection,
+        )
+        answer = await answering
+    assert not was_answered or answer["event"] == "error", (
+        "while one server was storing a message of ann's, another stored a second one: both had counted none"
+    )
+
+
+async def answer_to(tab, msg):
+    """Say this; return the message or the error that comes of it."""
+    await tab.say(msg)
+    return await tab.next_of("message", "error")
