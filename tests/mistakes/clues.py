@@ -78,8 +78,22 @@ class Clues:
 
     # What the project is made of
 
-    def family_of(self, consumer):
-        return self.consumers.get(consumer, {}).get("family", "")
+    def made_of(self, name):
+        """Return the consumers, by name, that are this class or made of it, as of a mixin; those in question first."""
+        for consumers in (self.suspects(), self.consumers):
+            if found := {own: shape for own, shape in consumers.items() if name in (own, *shape["made_of"])}:
+                return found
+        return {}
+
+    def family_of(self, name):
+        """Return the family of a consumer or of a class that consumers are made of; "" for none, or several."""
+        families = {shape["family"] for shape in self.made_of(name).values()}
+        return families.pop() if len(families) == 1 else ""
+
+    def method_of(self, name, method):
+        """Return the method of this class, as a dict, or None."""
+        found = (shape["methods"].get(method) for shape in self.made_of(name).values())
+        return next(filter(None, found), None)
 
     @cached_property
     def path(self):
@@ -138,7 +152,7 @@ class Clues:
         return self.innermost_around(frame, ast.FunctionDef | ast.AsyncFunctionDef)
 
     def family_around(self, frame):
-        """Return the family of the consumer in whose class a frame's line stands, or ""."""
+        """Return the family of the consumers in whose class, or a class of theirs, a frame's line stands, or ""."""
         cls = self.innermost_around(frame, ast.ClassDef)
         return self.family_of(cls.name) if cls else ""
 

@@ -322,7 +322,7 @@ def async_def_in_sync(clues):
     for warning in clues.warnings:
         match = re.match(r"coroutine '(?:.*\.)?(\w+)\.(\w+)' was never awaited", warning["message"])
         if match and clues.family_of(match[1]) in SYNC:
-            method = clues.consumers[match[1]]["methods"].get(match[2])
+            method = clues.method_of(match[1], match[2])
             if method and method["is_async"]:
                 return {
                     "consumer": match[1],
@@ -330,4 +330,13 @@ def async_def_in_sync(clues):
                     "where": where(method),
                     "family": clues.family_of(match[1]),
                 }
+    return None
+
+
+@recognises("mixin-behind")
+def mixin_behind(clues):
+    """A method of a class of hers is never run: another base class, which has one of that name, stands before it."""
+    for consumer in clues.suspects().values():
+        for hidden in consumer["never_run"]:
+            return hidden
     return None

@@ -36,7 +36,7 @@ def why_not_a_group(room):
         return f"The room here is `{room[:40]}`, and `{odd[0]}` is none of them."
     if len(room) > 90:
         return f"The room here has {len(room)} characters."
-    return f"The room here is `{room}`, so what your code puts around it is not allowed."
+    return f"The room here, `{room}`, would do as a name: something else in the group's name is not allowed."
 
 
 @recognises("group-add-arguments")

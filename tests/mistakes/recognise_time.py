@@ -10,6 +10,7 @@ from tests.mistakes.recognisers import recognises
 BLOCKING = {("time", "sleep"), ("requests", "get"), ("requests", "post"), ("urllib.request", "urlopen")}
 BLOCKING |= {("subprocess", "run"), ("httpx", "get"), ("httpx", "post")}
 NO_COROUTINE = r"object NoneType can't be used in 'await' expression|'NoneType' object can't be awaited"
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 TASKS = ("create_task", "ensure_future", "start_soon")
 
 
@@ -134,7 +135,7 @@ def sync_def_in_async(clues):
         frame = warning["frame"]
         around = clues.function_around(frame) if frame else None
         if isinstance(around, ast.FunctionDef) and (family := clues.family_around(frame)) in ASYNC:
-            consumer = clues.innermost_around(frame, ast.ClassDef).name
+            consumer = next(iter(clues.made_of(clues.innermost_around(frame, ast.ClassDef).name)))
             place = f"{frame['file']}, line {around.lineno}"
             return {"consumer": consumer, "method": around.name, "where": place, "family": family}
     raised = clues.raised("TypeError", NO_COROUTINE)
@@ -177,10 +178,33 @@ def blocking_call(clues):
         return None
     for _, _, method, tree in clues.methods(clues.suspects()):
         if isinstance(tree, ast.AsyncFunctionDef):
-            for call in direct_calls(tree):
-                if (full := full_name(clues, method["file"], call)) in BLOCKING:
-                    return {"call": ".".join(full), "where": f"{method['file']}, line {call.lineno}"}
+            for file, call, inside in calls_reached(clues, method["file"], tree):
+                if (full := full_name(clues, file, call)) in BLOCKING:
+                    inside = f"in `{inside}`, which an `async def` calls" if inside else "inside an `async def`"
+                    return {"call": ".".join(full), "where": f"{file}, line {call.lineno}", "inside": inside}
     return None
+
+
+def calls_reached(clues, file, tree, path=()):
+    """Yield (file, call, function) of the calls that a function makes, in it or in a function that it calls."""
+    for call in direct_calls(tree):
+        yield file, call, path[-1] if path else None
+        name = call.func.id if isinstance(call.func, ast.Name) else None
+        if name is None or name in path:
+            continue
+        meanings = [(where, node) for where, module in clues.sources.items() for node in definitions(module, name)]
+        # Only what is certainly meant, and not in a wrapper, which may take it to a thread.
+        if len(meanings) == 1 and isinstance(meanings[0][1], FUNCTION) and not meanings[0][1].decorator_list:
+            yield from calls_reached(clues, *meanings[0], (*path, name))
+
+
+def definitions(module, name):
+    """Yield what gives this name a meaning in a module: functions, classes, assignments, arguments, at any depth."""
+    for node in ast.walk(module):
+        is_defined = isinstance(node, FUNCTION | ast.ClassDef) and node.name == name
+        is_given = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name
+        if is_defined or is_given or (isinstance(node, ast.arg) and node.arg == name):
+            yield node
 
 
 def direct_calls(tree):

@@ -116,9 +116,8 @@ def accepts(node):
 def disconnect_signature(clues):
     """disconnect of a generic consumer does not take the close code."""
     raised = clues.raised("TypeError", r"(\w+)\.(disconnect)\(\) takes 1 positional argument but 2 were given")
-    if not raised or raised[1] not in clues.consumers:
-        return None
-    return {"consumer": raised[1], "where": where(clues.consumers[raised[1]]["methods"]["disconnect"])}
+    method = raised and clues.method_of(raised[1], "disconnect")
+    return {"consumer": raised[1], "where": where(method)} if method else None
 
 
 def overridden(clues, *names):

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections import Counter
 
 from tests.support.frames import path_inside
 
@@ -12,8 +13,12 @@ DEEPEST = 8  # wrappers around a router
 
 def shape_of(project, step):
     """Return the shape of the project in the folder `project` that this process has loaded, as plain data."""
-    return {"settings": settings_of(step), "protocols": protocols(step), "routes": routes(step, project)} | {
-        "consumers": consumers(project)
+    names = names_of(consumer_classes(project))
+    return {
+        "settings": settings_of(step),
+        "protocols": protocols(step),
+        "routes": routes(step, names),
+        "consumers": {name: consumer_as_dict(cls, project) for cls, name in names.items()},
     }
 
 
@@ -45,10 +50,10 @@ def protocols(step):
     return None if mapping is None else list(mapping)
 
 
-def routes(step, project):
-    """Return the WebSocket routes: kind of pattern, its text, what it leads to."""
+def routes(step, names):
+    """Return the WebSocket routes: kind of pattern, its text, what it leads to; `names` are those of the consumers."""
     mapping = getattr(application_of(step), "application_mapping", None) or {}
-    return [route_as_dict(route) for route in find_routes(mapping.get("websocket"))]
+    return [route_as_dict(route, names) for route in find_routes(mapping.get("websocket"))]
 
 
 def find_routes(application, depth=0):
@@ -64,7 +69,7 @@ def find_routes(application, depth=0):
     return []
 
 
-def route_as_dict(route):
+def route_as_dict(route, names):
     callback = getattr(route, "callback", None)
     leads_to = getattr(callback, "consumer_class", None)
     kind = "as_asgi"
@@ -81,22 +86,27 @@ def route_as_dict(route):
         "pattern": str(pattern),
         "is_regex": type(pattern).__name__ == "RegexPattern",
         "kind": kind,
-        "consumer": getattr(leads_to, "__name__", None),
+        "consumer": (names.get(leads_to) if inspect.isclass(leads_to) else None) or getattr(leads_to, "__name__", None),
     }
 
 
-def consumers(project):
-    """Return each consumer class of the project by its name."""
+def consumer_classes(project):
+    """Return the consumer classes of the project."""
     from channels.consumer import AsyncConsumer
 
-    found = {}
-    for module in list(sys.modules.values()):
-        if not path_inside(project, getattr(module, "__file__", None) or "/"):
-            continue
-        for value in list(vars(module).values()):
-            if inspect.isclass(value) and issubclass(value, AsyncConsumer) and value.__module__ == module.__name__:
-                found[value.__name__] = consumer_as_dict(value, project)
-    return found
+    return [
+        value
+        for module in list(sys.modules.values())
+        if path_inside(project, getattr(module, "__file__", None) or "/")
+        for value in list(vars(module).values())
+        if inspect.isclass(value) and issubclass(value, AsyncConsumer) and value.__module__ == module.__name__
+    ]
+
+
+def names_of(classes):
+    """Return {class: its name}; where two have the same, the module stands before it."""
+    often = Counter(cls.__name__ for cls in set(classes))
+    return {cls: cls.__name__ if often[cls.__name__] == 1 else f"{cls.__module__}.{cls.__name__}" for cls in classes}
 
 
 def consumer_as_dict(cls, project):
@@ -110,7 +120,27 @@ def consumer_as_dict(cls, project):
                 methods[name] = method_as_dict(value, function, project)
             elif isinstance(value, list | dict | set) and not name.startswith("__"):
                 shared[name] = type(value).__name__
-    return {"family": family, "methods": methods, "shared": shared, **place_of(cls, project)}
+    return {
+        "family": family,
+        "made_of": [base.__name__ for base in own],
+        "methods": methods,
+        "shared": shared,
+        "never_run": [hidden for base in own for hidden in never_run(cls, base, own)],
+        **place_of(cls, project),
+    }
+
+
+def never_run(cls, base, own):
+    """Yield the methods of `base`, one of a consumer's `own` classes, that one of another base class stands before."""
+    for name, value in vars(base).items():
+        runs = next(other for other in cls.__mro__ if name in vars(other))
+        if not inspect.isfunction(value) or runs in own:
+            continue
+        user = next(each for each in own if base in each.__bases__)
+        for before in user.__bases__:
+            if issubclass(before, runs):
+                yield {"method": name, "mixin": base.__name__, "behind": before.__name__, "consumer": user.__name__}
+                break
 
 
 def is_inside(cls, project):
