@@ -41,12 +41,13 @@ def parties(members):
 
 @check("process", "wire", **WELCOME)
 async def test_the_first_frame_is_the_welcome(seat, room):
-    """A new member's first frame is its welcome, with the group and its own short name."""
+    """A new member's first frame is its welcome, with the group and its own name."""
     ann = await seat()
     welcome = await ann.enter()
     assert welcome["group"] == room
-    assert isinstance(welcome["from"], str), f"expected a name, got {welcome['from']!r}"
-    assert len(welcome["from"]) in range(1, SHORT + 1), f"expected a short name, got {welcome['from']!r}"
+    name = welcome["from"]
+    assert isinstance(name, str), f"expected a name, got {name!r}"
+    assert len(name) in range(1, SHORT + 1), f"expected a name of at most {SHORT} characters, got {name!r}"
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def test_who_has_its_welcome_misses_nothing(join, add_slowly):
 
 @check("process", "wire", "redis", **MESSAGE)
 async def test_a_message_reaches_everybody(join):
-    """A message reaches every member, the sender too, with the sender's short name."""
+    """A message reaches every member, the sender too, with the sender's name."""
     ann, bob, cid = await join(), await join(), await join()
     await ann.say("hello")
     for member in (ann, bob, cid):
@@ -137,7 +138,7 @@ async def test_rooms_are_apart(join):
 
 @check("process", "wire", "redis", **MESSAGE)
 async def test_without_a_name_the_room_is_the_lobby(new_client, user_for, case):
-    """ws/sc/ and ws/ac/ lead to the group "lobby", and all its members hear each other."""
+    """Without a room's name the route leads to the group "lobby", and all its members hear each other."""
     routes = {case.route} if case.step in WITH_USERS else {"/ws/sc/", "/ws/ac/"}
     members = []
     for path in (*routes, f"{case.route}lobby/"):
