@@ -5,7 +5,10 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from tests.mistakes.code import FUNCTION
+
 SYNC = ("SyncConsumer", "WebsocketConsumer", "JsonWebsocketConsumer")
+ASYNC = ("AsyncConsumer", "AsyncWebsocketConsumer", "AsyncJsonWebsocketConsumer")
 BARE = ("SyncConsumer", "AsyncConsumer")
 BROAD = ("Exception", "BaseException")
 
@@ -35,11 +38,17 @@ class Clues:
     def raised(self, name, pattern="", frames=None):
         """Return the match, with `.error`, of the first exception of type `name` whose message has `pattern`."""
         for error in self.exceptions:
-            if name not in error["bases"]:
+            # Where the type is not known the message has to tell.
+            if name not in error["bases"] and (error["bases"] or not pattern):
                 continue
             if match := re.search(pattern, error["message"], re.DOTALL):
                 return Raised(error, match)
         return None
+
+    @cached_property
+    def own_exceptions(self):
+        """The exceptions in which a line of the learner's stands."""
+        return [error for error in self.exceptions if any(frame["inside"] for frame in error["frames"])]
 
     # What was sent and received
 
@@ -131,6 +140,16 @@ class Clues:
                 continue
         return trees
 
+    @cached_property
+    def functions(self):
+        """The syntax trees of the project's functions and methods, by name."""
+        found = {}
+        for tree in self.sources.values():
+            for node in ast.walk(tree):
+                if isinstance(node, FUNCTION):
+                    found.setdefault(node.name, []).append(node)
+        return found
+
     def methods(self, consumers=None):
         """Yield (consumer, name, method as dict, syntax tree) of the consumers' methods in the project's own files."""
         for consumer, shape in (self.consumers if consumers is None else consumers).items():
@@ -141,7 +160,7 @@ class Clues:
 
     def function_at(self, file, line):
         for node in ast.walk(self.sources.get(file, ast.Module([], []))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if isinstance(node, FUNCTION):
                 first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
                 if line in (first, node.lineno):
                     return node
@@ -149,7 +168,7 @@ class Clues:
 
     def function_around(self, frame):
         """Return the innermost function's syntax tree around a frame's line, or None."""
-        return self.innermost_around(frame, ast.FunctionDef | ast.AsyncFunctionDef)
+        return self.innermost_around(frame, FUNCTION)
 
     def family_around(self, frame):
         """Return the family of the consumers in whose class, or a class of theirs, a frame's line stands, or ""."""
@@ -191,6 +210,11 @@ class Raised:
         return where(self.own[-1]) if self.own else ""
 
     @property
+    def is_of_a_worker(self):
+        """Whether a worker has printed it, which does not tell its type."""
+        return not self.error["bases"]
+
+    @property
     def is_in_own_line(self):
         """Whether the learner's own line raised it, not something that the line called."""
         return bool(self.last and self.last["inside"])
@@ -199,18 +223,3 @@ class Raised:
 def where(frame):
     """Return a frame, or anything with file and line, as `app/consumers.py, line 12`."""
     return f"{frame['file']}, line {frame['line']}" if frame and frame.get("file") else ""
-
-
-def calls(tree, *names):
-    """Yield the calls in a syntax tree of functions or methods of these names."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and called(node) in names:
-            yield node
-
-
-def called(call):
-    """Return the last part of the name that is called: `send` of `self.send(…)`."""
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else None

@@ -4,7 +4,8 @@ import ast
 import difflib
 import re
 
-from tests.mistakes.clues import BARE, BROAD, SYNC, called, calls, where
+from tests.mistakes.clues import BARE, BROAD, SYNC, where
+from tests.mistakes.code import called, calls, raises, says
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
 # What handles an event that every consumer gets is not another one's handler, misspelt.
@@ -23,13 +24,7 @@ TYPE = re.compile(r"'type': '([^']*)'")
 @recognises("no-accept")
 def no_accept(clues):
     """Nobody answered the handshake, nothing failed, and the handler of a consumer that does send sends no accept."""
-    if (
-        not clues.nobody_answered_the_handshake
-        or clues.sent
-        or own_exceptions(clues)
-        or clues.waiting
-        or clues.warnings
-    ):
+    if not clues.nobody_answered_the_handshake or clues.sent or clues.own_exceptions or clues.waiting or clues.warnings:
         return None
     for name, consumer in clues.suspects().items():
         handler = consumer["methods"].get("websocket_connect") or consumer["methods"].get("connect")
@@ -54,11 +49,6 @@ def accepts(clues, name, handler, seen=()):
     return any(accepts(clues, name, methods[other], (*seen, other)) for other in inner)
 
 
-def own_exceptions(clues):
-    """The exceptions in which a line of the learner's stands."""
-    return [error for error in clues.exceptions if any(frame["inside"] for frame in error["frames"])]
-
-
 @recognises("no-stopconsumer")
 def no_stop_consumer(clues):
     """The consumer stayed after its client, is not busy, and nothing in its class raises StopConsumer."""
@@ -72,7 +62,7 @@ def no_stop_consumer(clues):
 @recognises("stopconsumer-kept")
 def stop_consumer_kept(clues):
     """The consumer stayed after its client, because an except of its own caught StopConsumer."""
-    bases = functions(clues).get("websocket_disconnect", ())
+    bases = clues.functions.get("websocket_disconnect", ())
     is_in_base = any(True for tree in bases for _ in raises(tree, "StopConsumer"))
     for name, consumer, handler in stayed(clues):
         for node in ast.walk(handler):
@@ -98,7 +88,7 @@ def catcher_of(node):
 def stayed(clues):
     """Yield (name, consumer, websocket_disconnect) of bare consumers, one of which stayed and is not busy."""
     pattern = r"consumer (was still there|to end after its client)|took too long to shut down"
-    if not re.search(pattern, clues.message) or clues.waiting or own_exceptions(clues):
+    if not re.search(pattern, clues.message) or clues.waiting or clues.own_exceptions:
         return
     for name, consumer in clues.suspects().items():
         handler = consumer["methods"].get("websocket_disconnect")
@@ -112,27 +102,8 @@ def is_ended_elsewhere(clues, tree, seen=()):
     names = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} - set(seen)
     if names & {"super", "websocket_disconnect"}:
         return True
-    inner = [each for name in names for each in functions(clues).get(name, ())]
+    inner = [each for name in names for each in clues.functions.get(name, ())]
     return any(any(raises(each, "StopConsumer")) or is_ended_elsewhere(clues, each, (*seen, *names)) for each in inner)
-
-
-def functions(clues):
-    """Return the syntax trees of the project's functions and methods, by name."""
-    found = {}
-    for tree in clues.sources.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found.setdefault(node.name, []).append(node)
-    return found
-
-
-def raises(tree, name):
-    """Yield the `raise name` and `raise name()` in a syntax tree."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-            if name in (getattr(error, "id", None), getattr(error, "attr", None)):
-                yield node
 
 
 @recognises("no-handler")
@@ -143,10 +114,12 @@ def no_handler(clues):
     if not raised or any(text.startswith("→") and raised[1] in text for text in clues.lane("client")):
         return None
     wanted = raised[1].replace(".", "_")
-    methods = {name for consumer in clues.suspects().values() for name in consumer["methods"]} - HANDLERS
+    # A worker's consumer has no route that a client asks for.
+    suspects = clues.consumers if raised.is_of_a_worker else clues.suspects()
+    methods = {name for consumer in suspects.values() for name in consumer["methods"]} - HANDLERS
     near = difflib.get_close_matches(wanted, sorted(methods), 1, 0.75)
     hint = f" It has `{near[0]}`: is that the one?" if near else ""
-    consumer = " or ".join(clues.suspects()) or "the consumer"
+    consumer = "the worker's consumer" if raised.is_of_a_worker else " or ".join(suspects) or "the consumer"
     return {"type": raised[1], "wanted": wanted, "hint": hint, "consumer": consumer}
 
 
@@ -236,11 +209,6 @@ def is_closed_by_consumer(clues):
     if all(node in inside for tree in closes for node in says(tree, "websocket.close")):
         return True
     return any(first_answer(clues, name) == "close" for name in clues.suspects())
-
-
-def says(tree, text):
-    """Yield the places in a syntax tree where this text stands."""
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == text)
 
 
 def first_answer(clues, consumer):

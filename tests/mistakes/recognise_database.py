@@ -3,7 +3,8 @@
 import ast
 import re
 
-from tests.mistakes.clues import SYNC, calls, where
+from tests.mistakes.clues import SYNC, where
+from tests.mistakes.code import calls
 from tests.mistakes.recognisers import recognises
 
 WRAPPER = r"(database_sync_to_async|sync_to_async)"

@@ -5,10 +5,8 @@ import difflib
 import re
 from urllib.parse import unquote
 
-from tests.mistakes.clues import called, calls
-from tests.mistakes.recognise_consumers import own_exceptions
+from tests.mistakes.code import called, calls, reaches
 from tests.mistakes.recognise_project import unrouted
-from tests.mistakes.recognise_time import reaches
 from tests.mistakes.recognisers import recognises
 
 LAYER = "group_add|group_send|group_discard|send|receive|new_channel"
@@ -44,7 +42,7 @@ def group_add_arguments(clues):
     """group_add has its arguments the wrong way round, or adds something that is no channel."""
     if clues.raised("TypeError", "^(Group|Channel) name must be") and (call := swapped(clues)):
         return {"what": "has its arguments the wrong way round", **place(call)}
-    if not own_exceptions(clues):
+    if not clues.own_exceptions:
         for file, call, arguments in joins(clues):
             if len(arguments) == 2 and isinstance(arguments[1], ast.Constant | ast.JoinedStr):
                 return {"what": "adds a text of your own, not a channel", **place((file, call))}
@@ -133,7 +131,7 @@ def settings_text(clues):
 def redis_max_connections(clues):
     """A crowd comes at once, and redis-py's pool is empty."""
     # Who is turned away may only see that nobody answers.
-    is_crowd = "crowd_that_comes_at_once" in (clues.check or "") and not own_exceptions(clues)
+    is_crowd = "crowd_that_comes_at_once" in (clues.check or "") and not clues.own_exceptions
     if is_crowd or re.search(r"Too many connections|MaxConnectionsError", clues.log + clues.message):
         return {} if "max_connections" not in settings_text(clues) else None
     return None
@@ -143,7 +141,7 @@ def redis_max_connections(clues):
 def in_memory_across_processes(clues):
     """Redis is there, but the settings take the in-memory layer all the same."""
     is_about_processes = re.search(r"with_redis|announce|worker", clues.check or "")
-    if not is_about_processes or own_exceptions(clues) or "in_memory" in (clues.check or ""):
+    if not is_about_processes or clues.own_exceptions or "in_memory" in (clues.check or ""):
         return None
     text = settings_text(clues)
     if "InMemoryChannelLayer" in text and "channels_redis" not in text:
@@ -179,7 +177,7 @@ def no_group_discard(clues):
     is_about_it = (
         re.search("no_membership_is_left|leaves_every_group", clues.check or "") and "still there" not in clues.message
     )
-    if not is_about_it or own_exceptions(clues):
+    if not is_about_it or clues.own_exceptions:
         return None
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
@@ -217,7 +215,7 @@ def type_collides(clues):
     name = re.search(r"`(.+)`", found)[1]
     sent = any(f"'type': '{name}'" in event for event in clues.sent)
     # An event of the type "send" reaches the client as it is; the others never leave the server.
-    return {"where": found} if sent == (name == "send") and not own_exceptions(clues) else None
+    return {"where": found} if sent == (name == "send") and not clues.own_exceptions else None
 
 
 def layer_types(clues, is_wrong):
@@ -253,7 +251,7 @@ def handler_key(clues):
 @recognises("echo-twice")
 def echo_twice(clues):
     """The sender gets its message from the group, and once more directly."""
-    if own_exceptions(clues):
+    if clues.own_exceptions:
         return None
     return {} if any(members + 1 == deliveries for members, deliveries in conversations(clues)) else None
 
@@ -283,7 +281,7 @@ def is_message(text):
 @recognises("join-after-welcome")
 def join_after_welcome(clues):
     """The handshake is accepted before the channel is in its group."""
-    if "misses_nothing" not in (clues.check or "") or own_exceptions(clues):
+    if "misses_nothing" not in (clues.check or "") or clues.own_exceptions:
         return None
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}

@@ -4,7 +4,8 @@ import ast
 import difflib
 import re
 
-from tests.mistakes.clues import called, where
+from tests.mistakes.clues import where
+from tests.mistakes.code import called
 from tests.mistakes.recognisers import recognises
 
 # What people mean when they misspell a package, and what they shadow with a file of their own.

@@ -4,7 +4,6 @@ import ast
 import re
 
 from tests.mistakes.clues import where
-from tests.mistakes.recognise_consumers import own_exceptions
 from tests.mistakes.recognisers import recognises
 
 # The settings, and the checks that make them small.
@@ -40,7 +39,7 @@ def setting_not_asked_for(clues):
 
 def setting_in_question(clues):
     """Return the name of the setting that the failed check is about, None if it is about none."""
-    if own_exceptions(clues):
+    if clues.own_exceptions:
         return None
     if re.search(r"got .*slow_down", clues.message):
         # Elsewhere the checks let everybody say as much as they can.

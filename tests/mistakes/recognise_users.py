@@ -3,9 +3,8 @@
 import ast
 import re
 
-from tests.mistakes.clues import BARE, called, calls, where
-from tests.mistakes.recognise_consumers import own_exceptions, raises
-from tests.mistakes.recognise_time import reaches
+from tests.mistakes.clues import BARE, where
+from tests.mistakes.code import called, calls, raises, reaches
 from tests.mistakes.recognisers import recognises
 
 
@@ -68,7 +67,7 @@ def scope_is_bytes(clues):
 @recognises("no-return-after-close")
 def no_return_after_close(clues):
     """The handler of the connection refuses, and goes on."""
-    if own_exceptions(clues) or not any("'websocket.close'" in event for event in clues.sent):
+    if clues.own_exceptions or not any("'websocket.close'" in event for event in clues.sent):
         return None
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
@@ -163,7 +162,7 @@ def double_decode(clues):
 def subprotocol_not_answered(clues):
     """A subprotocol was offered, and the accept names none."""
     asked = "chat_v1" in (clues.check or "") or "Sec-WebSocket-Protocol" in "".join(clues.lane("browser"))
-    if not asked or own_exceptions(clues) or any("'subprotocol': '" in event for event in clues.sent):
+    if not asked or clues.own_exceptions or any("'subprotocol': '" in event for event in clues.sent):
         return None
     for _, _, method, tree in clues.methods(clues.suspects()):
         for call in calls(tree, "accept"):

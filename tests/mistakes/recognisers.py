@@ -18,6 +18,7 @@ def recognises(*names):
 # At the end, because they register themselves here.
 from tests.mistakes import (  # noqa: E402
     recognise_consumers,  # noqa: F401
+    recognise_coroutines,  # noqa: F401
     recognise_database,  # noqa: F401
     recognise_layers,  # noqa: F401
     recognise_pages,  # noqa: F401

@@ -13,6 +13,8 @@ FRAME = re.compile(r'^\s*File "(.+)", line (\d+)(?:, in (.+))?$')
 # The last line of a printed traceback: `package.Error: message`, or the bare `Error`.
 RAISED = re.compile(r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: (.*))?$")
 BEGINS = "Traceback (most recent call last):"
+# So a worker begins (asgiref.server.StatelessServer): the message, the frames, and the message again; no type.
+OF_A_WORKER = re.compile(r"Exception inside application: (.*)$")
 
 
 def place(project, file, line, function=None):
@@ -81,21 +83,31 @@ def without_middleware(frames):
 
 
 def read_tracebacks(text, project):
-    """Return the exceptions that stand as tracebacks in what a process printed, in the order of printing."""
-    found, frames, indent = [], None, 0
+    """Return the exceptions that stand as tracebacks in what a process printed, in the order of printing.
+
+    Of what type one was that a worker has printed, nobody knows: it has no bases.
+    """
+    found, frames, indent, message = [], None, 0, None
     for line in text.splitlines():
         if BEGINS in line:
-            frames, indent = [], 0
+            frames, indent, message = [], 0, None
+        elif match := OF_A_WORKER.search(line):
+            frames, message = [], match[1]
         elif frames is not None and (match := FRAME.match(line)):
             frames.append(place(project, match[1], int(match[2]), match[3]))
             indent = len(line) - len(line.lstrip())
+        elif frames and message is not None and line.strip() == message.strip():
+            found.append(printed("Exception", message, frames) | {"bases": []})
+            frames = None
         # Whoever quotes a traceback may have indented it; its last line stands further left than its frames.
         elif frames and len(line) - len(line.lstrip()) < indent and (match := RAISED.match(line.strip())):
-            name = match[1].rpartition(".")[2]
-            frames = without_middleware(frames)
-            found.append({"type": name, "bases": [name], "message": match[2] or "", "frames": frames})
+            found.append(printed(match[1].rpartition(".")[2], match[2] or "", frames))
             frames = None
     return found
+
+
+def printed(name, message, frames):
+    return {"type": name, "bases": [name], "message": message, "frames": without_middleware(frames)}
 
 
 def own_frame(exceptions):
