@@ -34,10 +34,10 @@ from tests.support.server import (
     DEPLOYED,
     PATIENT_DAPHNE,
     ROOT,
-    TROUBLE,
     Database,
     Server,
     SqliteDatabase,
+    expect_no_trouble,
     own_environment,
 )
 from tests.support.stem import fresh_python
@@ -338,8 +338,7 @@ def server(request, case, timeline):
     timeline.follow(lambda: [(at, "log", line) for at, line in server.lines if at >= began])
     yield server
     if not request.node.get_closest_marker("traceback"):
-        trouble = TROUBLE.search(server.output(since=began))
-        assert not trouble, f"the server printed {trouble[0]!r}:\n{server.output(since=began)}"
+        expect_no_trouble(server.output(since=began))
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,8 @@ class Tab:
         await expect(self.state).to_contain_text("connected", timeout=within)
 
     async def write(self, text):
+        # A page that has come over its socket may still have to be drawn, and gets its focus then.
+        await expect(self.field).to_be_focused()
         # One key, and the rest at once, as a phone's keyboard gives a word: a key for each letter takes long.
         await self.page.keyboard.type(text[:1])
         await self.page.keyboard.insert_text(text[1:])

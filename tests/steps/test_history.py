@@ -18,7 +18,7 @@ from tests.support.chat import Member
 from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.redis import Redis
-from tests.support.server import TROUBLE
+from tests.support.server import expect_no_trouble
 from tests.support.timeline import shorten
 from tests.support.verdicts import cannot_check
 from tests.support.waiting import wait_until
@@ -637,7 +637,7 @@ async def test_the_database_goes_and_comes_back(start_recorded, newcomer, room):
         await other.read_to(last)
         assert other.texts == ["before", "after", "after that"]
         assert (await (await newcomer(server, room)).enter()).texts == ["before", "after", "after that"]
-        assert not TROUBLE.search(server.output()), server.output()
+        expect_no_trouble(server.output())
         server.kill()
 
 

@@ -12,7 +12,7 @@ from tests.support.chat import Member
 from tests.support.client import Refused
 from tests.support.project import run_settings
 from tests.support.redis import Redis
-from tests.support.server import TROUBLE
+from tests.support.server import expect_no_trouble
 from tests.support.visitor import PASSWORD, TOKEN, visitor_of
 from tests.tasks import GENERIC, KEPT, check
 
@@ -371,5 +371,5 @@ async def test_logging_out_without_redis(start_recorded, redis_program):
         response = await visitor.log_out()
         assert (response.status, response.header("location")) == (302, "/chat/")
         assert visitor.name not in (await visitor.get("/chat/")).body
-        assert not TROUBLE.search(server.output()), server.output()
+        expect_no_trouble(server.output())
         server.kill()

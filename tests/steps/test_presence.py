@@ -12,7 +12,7 @@ from tests.support.client import Closed, WireClient
 from tests.support.postgres import HOW_TO_INSTALL, Postgres, find_postgres, new_database
 from tests.support.project import run_settings
 from tests.support.redis import Redis
-from tests.support.server import TROUBLE
+from tests.support.server import expect_no_trouble
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_of
 from tests.support.waiting import wait_until
@@ -362,8 +362,7 @@ def two_servers(request, case, start_recorded, redis_server):
             database = servers[-1].database
         yield servers
         for server in servers:
-            trouble = TROUBLE.search(server.output())
-            assert not trouble, f"a server printed {trouble[0]!r}:\n{server.output()}"
+            expect_no_trouble(server.output(), "a server")
             if server.process.poll() is None:
                 server.kill()
 
@@ -464,7 +463,7 @@ async def test_the_database_is_away_for_five_seconds(start_recorded, visit, redi
             while (frame := await member.next()).get("msg") != "back":
                 assert frame["event"] in ("join", "leave", "users"), frame
         await cid.hear("message")
-        assert not TROUBLE.search(server.output()), server.output()
+        expect_no_trouble(server.output())
         server.kill()
 
 
@@ -497,7 +496,7 @@ async def test_redis_is_away_for_five_seconds(start_recorded, visit, redis_progr
         while frame["event"] != "message":
             assert frame["event"] in ("leave", "users"), frame
             frame = await back.next()
-        assert not TROUBLE.search(server.output()), server.output()
+        expect_no_trouble(server.output())
         server.kill()
 
 
@@ -514,7 +513,7 @@ async def test_a_crowd_keeps_its_hearts(start_recorded, visit):
     for member in crowd:
         await member.hear("message")
     await ann.hears_only()
-    assert not TROUBLE.search(server.output()), server.output()
+    expect_no_trouble(server.output())
 
 
 @check("redis", gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
@@ -534,4 +533,4 @@ async def test_the_hearts_of_a_crowd_cost_no_message(start_recorded, visit, redi
     for member in (ann, *crowd):
         for msg in said:
             await member.hear("message", msg=msg)
-    assert not TROUBLE.search(server.output()), server.output()
+    expect_no_trouble(server.output())

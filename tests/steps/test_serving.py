@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.chat import Member
 from tests.support.client import WireClient
-from tests.support.server import COMMANDS, TROUBLE
+from tests.support.commands import in_short
+from tests.support.server import COMMANDS, expect_no_trouble
 from tests.support.visitor import visitor_of
 from tests.tasks import EVERY_STEP, KEPT, WITH_USERS, check
 
@@ -39,8 +40,7 @@ async def test_it_runs_alone(case, servers, migration, timeline, kind):
         if kind == "runserver":
             assert "Starting ASGI/Daphne" in server.output(), "this is not daphne's runserver"
             assert "System check identified no issues (0 silenced)" in server.output()
-    trouble = TROUBLE.search(server.output())
-    assert not trouble, f"{kind} printed {trouble[0]!r}:\n{server.output()}"
+    expect_no_trouble(server.output(), kind)
 
 
 def expect_page(server, path="/"):
@@ -104,4 +104,4 @@ async def expect_silence(server, timeline):
 def test_migrate_works(migration):
     """`python manage.py migrate` works in a copy, as in any Django project."""
     output, errors = migration.communicate(timeout=20)
-    assert migration.returncode == 0, output + errors
+    assert migration.returncode == 0, f"`manage.py migrate` failed: {in_short((errors or output).strip())}"

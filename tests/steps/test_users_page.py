@@ -19,8 +19,8 @@ from tests.steps.test_chat_page import (
 )
 from tests.steps.test_page import CONTRAST, ONE_GENERIC, Panel
 from tests.support.browser import expect
+from tests.support.commands import run
 from tests.support.server import Server
-from tests.support.stem import run_python
 from tests.support.visitor import PASSWORD
 from tests.tasks import KEPT, WITH_USERS, check
 
@@ -54,9 +54,7 @@ async def shows_users(tab, *users, within=None):
 
 async def manage(server, *words):
     """Run a command of the project with the server's settings and database."""
-    command = run_python, ["manage.py", *words], server.project, server.environment
-    done = await asyncio.to_thread(*command, timeout=30)
-    assert done.returncode == 0, done.stdout + done.stderr
+    await asyncio.to_thread(run, ["manage.py", *words], server.project, server.environment)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.client import Closed, WireClient
-from tests.support.server import TROUBLE, Server
+from tests.support.server import Server, expect_no_trouble
 from tests.support.tab import Tab
 from tests.support.visitor import visitor_of
 from tests.tasks import GENERIC, check
@@ -29,8 +29,7 @@ def workers(request, project, redis_server, own_database):
     with Server(project, "workers", application, REDIS_URL=redis_server.url) as server:
         yield server
     # Of its own socket uvicorn lets go in the last moment, which Python minds.
-    trouble = TROUBLE.search(server.output().partition("Stopping parent process")[0])
-    assert not trouble, f"uvicorn printed {trouble[0]!r}:\n{server.output()}"
+    expect_no_trouble(server.output().partition("Stopping parent process")[0], "uvicorn")
 
 
 @pytest_asyncio.fixture

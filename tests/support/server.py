@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from tests.support import migrated
 from tests.support.answers import Status
-from tests.support.stem import ADDRESS, python, run_python
+from tests.support.stem import ADDRESS, python
 from tests.support.waiting import wait_for, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -259,22 +259,7 @@ def children_of(pid):
     return [int(each) for each in told.split()]
 
 
-def manage(project, *words, **environment):
-    """Run a command of the project to its end, with warnings as errors; return the CompletedProcess."""
-    return run_python(["-W", "error", "manage.py", *words], project, own_environment(**environment), timeout=30)
-
-
-@contextlib.contextmanager
-def worker(channel, project, timeline, **environment):
-    """Run `manage.py runworker CHANNEL` meanwhile; what it prints goes to the timeline, and may be no trouble."""
-    process = python(["manage.py", "runworker", channel], project, own_environment(**environment), subprocess.PIPE)
-    try:
-        yield
-    finally:
-        process.kill()
-        with process.stdout:
-            printed = process.stdout.read()
-        process.wait()
-        for line in printed.splitlines():
-            timeline.add("worker", line)
-    assert not TROUBLE.search(printed), printed
+def expect_no_trouble(printed, who="the server"):
+    """Insist that a program has printed no traceback, nor anything else that tells of a fault."""
+    trouble = TROUBLE.search(printed)
+    assert not trouble, f"{who} printed {trouble[0]!r}:\n{printed}"

@@ -227,7 +227,7 @@ class Teller:
             "promise": " ".join((item.function.__doc__ or item.name).split()),
             "what": what,
             "place": place,
-            "timeline": sorted(entries),
+            "timeline": sorted(entries, key=lambda entry: entry[0]),
             "evidence": evidence,
         }
 
@@ -277,7 +277,7 @@ def what_happened(error, entries, evidence):
         last = next((text.strip() for _, lane, text in reversed(entries) if lane == "client"), "nothing came in time")
         # A frame is no reason: it came or went, and then the time was up.
         what = f"Time was up after {last}." if last[:1] in "←→" else f"{last[:1].upper()}{last[1:]}."
-    if raised and raised[-1]["type"] != type(error).__name__:
+    if raised and raised[-1]["type"] != type(error).__name__ and raised[-1]["type"] not in what:
         what += f" The server's side says: {raised[-1]['type']}: {raised[-1]['message']}".splitlines()[0]
     return what
 

@@ -14,6 +14,7 @@ from tests.support.answers import Status, decoded
 from tests.support.browser import expect, find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
+from tests.support.commands import manage
 from tests.support.comparing import compared, of_a_page
 from tests.support.events import EventStream
 from tests.support.evidence import shortened
@@ -391,6 +392,33 @@ def test_what_was_cancelled_is_told_with_the_line_that_awaited_it(awaiting, line
     assert in_words(asyncio.CancelledError()) == "CancelledError: what was awaited had been cancelled."
 
 
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("raise ValueError('oops')", "`manage.py announce 'to all'` failed: ValueError: oops"),
+        ("print('Sent.')", "`manage.py announce 'to all'` ended with status 0, not 1: Sent."),
+        ("pass", "`manage.py announce 'to all'` ended with status 0, not 1: it printed nothing"),
+        ("import sys\nsys.exit('in vain')", None),
+        ("while True: pass", "`manage.py announce 'to all'` was still running after 2 s"),
+    ],
+)
+def test_what_is_said_of_a_command(tmp_path, monkeypatch, source, sentence):
+    monkeypatch.setattr("tests.support.commands.PATIENCE", 2)
+    file = tmp_path / "manage.py"
+    file.write_text(source, encoding="utf-8")
+    if sentence is None:
+        assert manage(tmp_path, "announce", "to all", status=1).stderr == "in vain\n"
+        return
+    with pytest.raises(AssertionError) as error:
+        manage(tmp_path, "announce", "to all", status=1)
+    # The traceback of the command stands below it: from there is her line.
+    assert what_happened(error.value, [], {"exceptions": told(error.value, tmp_path)}) == sentence
+
+
+def told(error, folder):
+    return [each | {"told_by": "log"} for each in read_tracebacks(str(error), folder)]
+
+
 class Place:
     """Where a server for WireClient is."""
 
@@ -548,6 +576,28 @@ ValueError: No handler for message type websocket.receive
 def test_the_line_of_a_middleware_that_passes_on_is_nobodys(tmp_path, called, file):
     frame = own_frame(read_tracebacks(PRINTED.format(project=tmp_path, called=called), tmp_path))
     assert (frame and frame["file"]) == file
+
+
+OF_A_WORKER = """\
+Running worker for channels ['announcer']
+ERROR:root:Exception inside application: 'Consumer' object has no attribute 'nothing'
+  File "/site-packages/channels/consumer.py", line 74, in dispatch
+    await handler(message)
+  File "{project}/app/consumers.py", line 104, in announce_later
+    self.nothing()
+    ^^^^^^^^^^^^
+  'Consumer' object has no attribute 'nothing'
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", PRINTED.format(project="/elsewhere", called="asgiref/sync.py")])
+def test_what_a_worker_prints_has_no_type(tmp_path, end):
+    first, *others = read_tracebacks(OF_A_WORKER.format(project=tmp_path, end=end), tmp_path)
+    assert (first["type"], first["bases"]) == ("Exception", [])
+    assert first["message"] == "'Consumer' object has no attribute 'nothing'"
+    assert own_frame([first])["line"] == 104
+    assert [other["type"] for other in others] == ["ValueError"] * bool(end)
 
 
 async def test_what_a_view_raises_is_kept():
