@@ -20,6 +20,13 @@ def called(call):
     return function.id if isinstance(function, ast.Name) else None
 
 
+def thrown_calls(tree, name):
+    """Yield the calls of this name whose result is thrown away, without an await."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and name and called(node.value) == name:
+            yield node.value
+
+
 def direct_calls(tree):
     """Yield the calls of a function that are made in it, not in functions that are defined in it."""
     waiting = list(tree.body)

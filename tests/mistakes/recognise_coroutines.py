@@ -4,7 +4,7 @@ import ast
 import re
 
 from tests.mistakes.clues import ASYNC, where
-from tests.mistakes.code import called
+from tests.mistakes.code import called, thrown_calls
 from tests.mistakes.recognisers import recognises
 
 NO_COROUTINE = r"object NoneType can't be used in 'await' expression|'NoneType' object can't be awaited"
@@ -117,7 +117,10 @@ def layer_without_async_to_sync(clues):
             around = clues.function_around(frame)
             if isinstance(around, ast.FunctionDef) and clues.family_around(frame) not in ("", *ASYNC):
                 return {"source": frame["source"], "where": where(frame)}
-    return None
+    # A command has printed it, which does not tell where.
+    raised = clues.raised("RuntimeWarning", r"^coroutine '\w*ChannelLayer\.(\w+)' was never awaited")
+    thrown = [(file, call) for file, tree in clues.sources.items() for call in thrown_calls(tree, raised and raised[1])]
+    return quoted(clues, {"file": thrown[0][0]}, [thrown[0][1]]) if len(thrown) == 1 else None
 
 
 @recognises("sync-def-in-async")
