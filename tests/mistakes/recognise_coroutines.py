@@ -120,7 +120,10 @@ def layer_without_async_to_sync(clues):
     # A command has printed it, which does not tell where.
     raised = clues.raised("RuntimeWarning", r"^coroutine '\w*ChannelLayer\.(\w+)' was never awaited")
     thrown = [(file, call) for file, tree in clues.sources.items() for call in thrown_calls(tree, raised and raised[1])]
-    return quoted(clues, {"file": thrown[0][0]}, [thrown[0][1]]) if len(thrown) == 1 else None
+    if len(thrown) != 1:
+        return None
+    frame = {"file": thrown[0][0], "line": thrown[0][1].lineno}
+    return None if is_async_at(clues, frame) else quoted(clues, frame, [thrown[0][1]])
 
 
 @recognises("sync-def-in-async")
