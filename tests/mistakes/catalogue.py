@@ -143,7 +143,12 @@ def read_nameless(file=NAMELESS):
     data = tomllib.loads(file.read_text(encoding="utf-8"))
     return [
         Program(
-            entry["id"], 1, entry["step"], entry.get("check", ""), "process", tuple(Edit(*e) for e in entry["edits"])
+            mistake=entry["id"],
+            number=1,
+            step=entry["step"],
+            check=entry.get("check", ""),
+            way=entry.get("way", "process"),
+            edits=tuple(Edit(*edit) for edit in entry["edits"]),
         )
         for entry in data["program"]
     ]
