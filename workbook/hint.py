@@ -14,14 +14,20 @@ def hint(call):
     """Print the hints for the first task that fails, one more than the last time. Raises Refusal."""
     copy = existing_copy(call.root, call.step)
     checked = last_check(call.root, call.step, copy)
-    show(hint_lines(call.root, call.step, checked["first"], checked["is_broken"]))
+    show(hint_lines(call.root, call.step, checked["first"], checked["is_broken"], checked.get("promise")))
     return 0
 
 
-def hint_lines(root, step, number, is_broken=False):
-    """Return the lines of the next hint for a task (None: none has failed), in a copy that may not even load."""
+def hint_lines(root, step, number, is_broken=False, promise=None):
+    """Return the lines of the next hint for a task, in a copy that may not even load.
+
+    `number` is None if no task has failed; `promise` is then what has failed beside them, if anything has.
+    """
     if is_broken:
         return [Line("Your project does not load. What stops it, and where:"), Line(f"  {spell('check', step.name)}")]
+    if number is None and promise:
+        words = [Line("What has failed belongs to no task, and has no hint. Promised is:"), *paragraph(promise, "  ")]
+        return [*words, Line(f"What came, and where: {spell('check', step.name)}")]
     if number is None:
         return [Line("No task has failed."), Line(f"What there is to do: {spell('check', step.name)}")]
     kept = kept_of(root, step)
@@ -37,7 +43,7 @@ def last_check(root, step, copy):
     if not checked or checked["fingerprint"] != fingerprint(copy):
         judge(root, step, copy, is_quick=True)
         checked = kept_of(root, step)["checked"]
-        if checked["first"] is None and not checked["is_broken"]:
+        if checked["promise"] is None and not checked["is_broken"]:
             judge(root, step, copy)
             checked = kept_of(root, step)["checked"]
     return checked

@@ -16,6 +16,7 @@ def keep_verdict(root, step, copy, verdict):
         "fingerprint": fingerprint(copy),
         "results": {str(number): verdict.of(number).result for number in [*verdict.tasks, None]},
         "first": verdict.first_failure and verdict.first_failure[0],
+        "promise": verdict.first_failure and verdict.first_failure[1]["promise"],
         "is_broken": bool(verdict.broken),
     }
     keep(root, step, kept)

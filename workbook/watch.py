@@ -59,7 +59,8 @@ class Watch:
     def give_a_hint(self):
         """Show the next hint for the task on the screen, below it."""
         first = self.verdict.first_failure
-        lines = hint_lines(self.root, self.step, first and first[0], bool(self.verdict.broken))
+        number, failure = first or (None, {})
+        lines = hint_lines(self.root, self.step, number, bool(self.verdict.broken), failure.get("promise"))
         show([Line(), *lines, Line(KEYS, "dim")])
 
     def begin(self):

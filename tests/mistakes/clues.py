@@ -99,6 +99,16 @@ class Clues:
         families = {shape["family"] for shape in self.made_of(name).values()}
         return families.pop() if len(families) == 1 else ""
 
+    def defines(self, name, method):
+        """Whether a class of this name has a def of this name, whatever became of it."""
+        classes = [
+            node
+            for tree in self.sources.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef) and node.name == name
+        ]
+        return any(isinstance(node, FUNCTION) and node.name == method for each in classes for node in each.body)
+
     def method_of(self, name, method):
         """Return the method of this class, as a dict, or None."""
         found = (shape["methods"].get(method) for shape in self.made_of(name).values())
@@ -169,6 +179,10 @@ class Clues:
     def function_around(self, frame):
         """Return the innermost function's syntax tree around a frame's line, or None."""
         return self.innermost_around(frame, FUNCTION)
+
+    def is_async_at(self, frame):
+        """Whether a frame's line stands in an async def."""
+        return bool(frame) and isinstance(self.function_around(frame), ast.AsyncFunctionDef)
 
     def family_around(self, frame):
         """Return the family of the consumers in whose class, or a class of theirs, a frame's line stands, or ""."""

@@ -40,12 +40,16 @@ def accepts(clues, name, handler, seen=()):
     tree = clues.function_at(handler["file"], handler["line"])
     if tree is None:
         return True
-    if any(isinstance(node, ast.Constant) and node.value == "websocket.accept" for node in ast.walk(tree)):
+    if any(isinstance(node, ast.Constant) and "accept" in str(node.value) for node in ast.walk(tree)):
         return True
-    if any(calls(tree, "accept")):
+    names = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} - {None}
+    if any("accept" in each for each in names):
         return True
     methods = clues.consumers[name]["methods"]
-    inner = {called(node) for node in ast.walk(tree) if isinstance(node, ast.Call)} & set(methods) - set(seen)
+    inner = names & set(methods) - set(seen)
+    helpers = (each for other in names - set(methods) for each in clues.functions.get(other, ()))
+    if any("accept" in ast.unparse(each) for each in helpers):
+        return True
     return any(accepts(clues, name, methods[other], (*seen, other)) for other in inner)
 
 
@@ -66,12 +70,11 @@ def stop_consumer_kept(clues):
     is_in_base = any(True for tree in bases for _ in raises(tree, "StopConsumer"))
     for name, consumer, handler in stayed(clues):
         for node in ast.walk(handler):
-            catcher = catcher_of(node) if isinstance(node, ast.Try) else None
+            catcher = catcher_of(node) if isinstance(node, ast.Try) else suppressor_of(node)
             body = ast.Module(node.body, []) if catcher else None
             if catcher and (any(raises(body, "StopConsumer")) or (is_in_base and any(calls(body, handler.name)))):
                 place = f"{consumer['methods'][handler.name]['file']}, line {catcher.lineno}"
-                caught = ast.unparse(catcher.type) if catcher.type else ""
-                return {"consumer": name, "where": place, "source": f"except {caught}".strip() + ":"}
+                return {"consumer": name, "where": place, "source": ast.unparse(catcher).splitlines()[0]}
     return None
 
 
@@ -83,6 +86,14 @@ def catcher_of(node):
         if handler.type is None or names & {*BROAD, "StopConsumer"}:
             return None if any(isinstance(inner, ast.Raise) for inner in ast.walk(handler)) else handler
     return None
+
+
+def suppressor_of(node):
+    """Return the `with suppress(…)` that keeps StopConsumer, if this is one."""
+    items = node.items if isinstance(node, ast.With) else ()
+    made = (item.context_expr for item in items if isinstance(item.context_expr, ast.Call))
+    names = {ast.unparse(argument) for call in made if called(call) == "suppress" for argument in call.args}
+    return node if names & {*BROAD, "StopConsumer"} else None
 
 
 def stayed(clues):
@@ -119,6 +130,9 @@ def no_handler(clues):
     methods = {name for consumer in suspects.values() for name in consumer["methods"]} - HANDLERS
     near = difflib.get_close_matches(wanted, sorted(methods), 1, 0.75)
     hint = f" It has `{near[0]}`: is that the one?" if near else ""
+    classes = {name for consumer in suspects.values() for name in consumer["made_of"]}
+    if any(clues.defines(name, wanted) for name in classes):
+        hint = f" A `def {wanted}` is there: does its decorator return a function?"
     consumer = "the worker's consumer" if raised.is_of_a_worker else " or ".join(suspects) or "the consumer"
     return {"type": raised[1], "wanted": wanted, "hint": hint, "consumer": consumer}
 
@@ -137,11 +151,13 @@ def send_string(clues):
 
 def first_send(clues):
     """Where the learner's consumer sends what is no dict, as far as the code shows it."""
-    for _, _, method, tree in clues.methods(clues.suspects()):
-        for call in calls(tree, "send"):
-            if not call.args or not isinstance(call.args[0], ast.Dict):
-                return f"{method['file']}, line {call.lineno}"
-    return "websocket_receive"
+    sends = {
+        f"{method['file']}, line {call.lineno}"
+        for _, _, method, tree in clues.methods(clues.suspects())
+        for call in calls(tree, "send")
+        if not call.args or not isinstance(call.args[0], ast.Dict)
+    }
+    return sends.pop() if len(sends) == 1 else "in one of the handlers"
 
 
 @recognises("bare-consumer-accept")

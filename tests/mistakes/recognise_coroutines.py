@@ -15,12 +15,13 @@ def never_awaited(clues):
     """A coroutine was made in an async def and thrown away, or used as if it were its result."""
     for warning in clues.warnings:
         match = re.match(r"coroutine '([\w.<>]+)' was never awaited", warning["message"])
-        if match and (frame := warning["frame"]) and is_async_at(clues, frame):
+        if match and (frame := warning["frame"]) and clues.is_async_at(frame):
             return thrown_away(clues, frame, match[1].rpartition(".")[2])
     raised = clues.raised("AttributeError", r"^'coroutine' object has no attribute '(\w+)'") or clues.raised(
-        "TypeError", r"('coroutine' object is not|non-iterable coroutine object|Object of type coroutine is not)"
+        "TypeError",
+        r"('coroutine' object is not|non-iterable coroutine object|of type coroutine is not|serialize 'coroutine')",
     )
-    if raised and raised.own and is_async_at(clues, raised.own[-1]):
+    if raised and raised.own and clues.is_async_at(raised.own[-1]):
         return used_as_result(clues, raised.own[-1], raised[1] if "AttributeError" in raised.error["bases"] else None)
     return None
 
@@ -103,17 +104,13 @@ def quoted(clues, frame, found):
     return {"source": source, "where": f"{frame['file']}, line {found[0].lineno}", "more": ""}
 
 
-def is_async_at(clues, frame):
-    """Whether the line stands in an async def."""
-    return isinstance(clues.function_around(frame), ast.AsyncFunctionDef)
-
-
 @recognises("layer-without-async-to-sync")
 def layer_without_async_to_sync(clues):
     """A method of the channel layer was called in a plain def: it made a coroutine that nobody awaits."""
     for warning in clues.warnings:
         frame = warning["frame"]
-        if frame and "never awaited" in warning["message"] and re.search(r"layer\.\w+\(", frame["source"]):
+        is_of_layer = re.search(r"ChannelLayer\.\w+' was never awaited", warning["message"])
+        if frame and is_of_layer:
             around = clues.function_around(frame)
             if isinstance(around, ast.FunctionDef) and clues.family_around(frame) not in ("", *ASYNC):
                 return {"source": frame["source"], "where": where(frame)}
@@ -123,7 +120,7 @@ def layer_without_async_to_sync(clues):
     if len(thrown) != 1:
         return None
     frame = {"file": thrown[0][0], "line": thrown[0][1].lineno}
-    return None if is_async_at(clues, frame) else quoted(clues, frame, [thrown[0][1]])
+    return None if clues.is_async_at(frame) else quoted(clues, frame, [thrown[0][1]])
 
 
 @recognises("sync-def-in-async")

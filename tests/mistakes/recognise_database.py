@@ -68,12 +68,8 @@ def orm_in_async(clues):
     if not raised or any(other(clues) is not None for other in others):
         return None
     # The line that has to change: where a plain function, or a model's method, was called from async code.
-    frame = next((frame for frame in reversed(raised.own) if is_async_code(clues, frame)), raised.own[-1])
+    frame = next((frame for frame in reversed(raised.own) if clues.is_async_at(frame)), raised.own[-1])
     return {"where": f"{frame['file']}, line {frame['line']}", "source": frame["source"]}
-
-
-def is_async_code(clues, frame):
-    return isinstance(clues.function_around(frame), ast.AsyncFunctionDef)
 
 
 @recognises("orm-at-import")
@@ -95,6 +91,10 @@ def wrapper_in_sync_consumer(clues):
     """A sync consumer uses the wrapper for async ones: it only makes a coroutine."""
     for warning in clues.warnings:
         frame = warning["frame"]
+        # Channels itself has put a wrapper around a sync consumer's dispatch.
+        is_dispatch = frame and re.search(r"\bdispatch\(", frame["source"])
+        if is_dispatch or clues.is_async_at(frame):
+            return None
         if frame and "SyncToAsync.__call__" in warning["message"] and clues.family_around(frame) in SYNC:
             return {"where": f"{frame['file']}, line {frame['line']}", "source": frame["source"]}
     raised = clues.raised("AttributeError", r"^'coroutine' object has no attribute")

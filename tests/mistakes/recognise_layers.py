@@ -153,7 +153,7 @@ def in_memory_across_processes(clues):
 def unserialisable_message(clues):
     """Something is in a layer's message that only the in-memory layer would carry."""
     raised = clues.raised("TypeError", r"can not serialize '(.+)' object")
-    if raised:
+    if raised and raised[1] != "coroutine":
         return {"what": f"a `{raised[1]}`", "where": raised.where or "the event that was sent"}
     raised = clues.raised("AssertionError", r"^Redis would make (.+) of (.+?)(\n|$)")
     if raised:

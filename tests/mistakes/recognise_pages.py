@@ -28,6 +28,23 @@ def first_page(clues):
     return next((page for page in addresses(clues, "page") if page.scheme in ("http", "https")), None)
 
 
+def missing_files(clues):
+    """The static files, by their paths below static/, that the page asked for in vain and that the project has not."""
+    asked = re.findall(r"^failed: \S+?/static/([^\s?]+)", "\n".join(browser(clues)), re.MULTILINE)
+    return [path for path in asked if not any(clues.project.rglob(f"static/{path}"))]
+
+
+@recognises("static-file-missing")
+def static_file_missing(clues):
+    """The page asks for a static file that is not there."""
+    for path in missing_files(clues):
+        name = path.rpartition("/")[2]
+        found = sorted(file.relative_to(clues.project).as_posix() for file in clues.project.rglob(f"static/**/{name}"))
+        there = f" There is `{found[0]}`: `{{% static '{found[0].partition('static/')[2]}' %}}`." if found else ""
+        return {"path": f"/static/{path}", "there": there}
+    return None
+
+
 @recognises("ws-wss-mismatch")
 def ws_wss_mismatch(clues):
     """The socket's scheme is not the page's: wss from an http page, or ws from an https one."""
@@ -78,7 +95,9 @@ def xss_innerhtml(clues):
 
 @recognises("form-reloads")
 def form_reloads(clues):
-    """The form was sent to the server, and the page loaded anew."""
+    """The form was sent to the server, and the page loaded anew, though no script is missing or has failed."""
+    if script_errors(clues) or missing_files(clues):
+        return None
     pages = addresses(clues, "page")
     for before, after in itertools.pairwise(pages):
         is_ours = re.match(r"(via|group|after)=|$", after.query)

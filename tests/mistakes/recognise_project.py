@@ -5,7 +5,7 @@ import difflib
 import re
 
 from tests.mistakes.clues import where
-from tests.mistakes.code import called
+from tests.mistakes.code import called, calls
 from tests.mistakes.recognisers import recognises
 
 # What people mean when they misspell a package, and what they shadow with a file of their own.
@@ -35,6 +35,9 @@ HOMES = {
     "re_path": "django.urls",
 }
 MODULES = ("asyncio", "json", "time", "os")
+
+# What stands for "websocket" in other places.
+NO_PROTOCOLS = ("ws", "wss", "sockets", "channels")
 
 
 def has_sockets(clues):
@@ -273,12 +276,18 @@ def path_vs_re_path(clues):
             if looks_mixed(route):
                 what = "a converter" if route["is_regex"] else "a regular expression"
                 return {"pattern": text, "what": f"is {what}, given to `{function}()`"}
-    if clues.raised("ImproperlyConfigured", r"include\(\) is not supported in URLRouter"):
-        return {
-            "pattern": "include(…)",
-            "what": "does not work inside a URLRouter, which nests other URLRouters instead",
-        }
     return None
+
+
+@recognises("include-in-router")
+def include_in_router(clues):
+    """include() stands among the routes of a URLRouter."""
+    if not clues.raised("ImproperlyConfigured", r"include\(\) is not supported in URLRouter"):
+        return None
+    for file, tree in clues.sources.items():
+        for call in calls(tree, "include") if not file.endswith("urls.py") else ():
+            return {"where": where({"file": file, "line": call.lineno})}
+    return {"where": "in the routes"}
 
 
 @recognises("route-in-urls-py")
@@ -302,7 +311,7 @@ def protocol_key(clues):
     if not raised:
         return None
     keys = clues.shape["protocols"] or []
-    near = difflib.get_close_matches(raised[1], keys, 1, 0.6)
+    near = difflib.get_close_matches(raised[1], keys, 1, 0.6) or [key for key in keys if key in NO_PROTOCOLS]
     # Without a key that was meant for it, it may only not be there yet.
     if near or raised[1] == "http":
         hint = f" It has `{near[0]}`: a misspelling?" if near else " Since Channels 4 nobody adds it by itself."

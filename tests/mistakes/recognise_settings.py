@@ -4,6 +4,7 @@ import ast
 import re
 
 from tests.mistakes.clues import where
+from tests.mistakes.code import calls
 from tests.mistakes.recognisers import recognises
 
 # The settings, and the checks that make them small.
@@ -23,9 +24,27 @@ def setting_read_early(clues):
     for path, node in reads_of(name, clues) if name else ():
         at = {"file": path, "line": node.lineno}
         statement = clues.innermost_around(at, ast.Assign | ast.AnnAssign | ast.ImportFrom)
-        if statement and not clues.function_around(at):
+        if statement and not clues.function_around(at) and is_slept(name, statement, clues):
             return {"source": ast.unparse(statement), "where": where(at), "setting": name}
+        # A default is computed once, too.
+        function = clues.function_around(at)
+        defaults = [*function.args.defaults, *function.args.kw_defaults] if function else []
+        if any(node in ast.walk(default) for default in defaults if default):
+            source = f"def {function.name}({ast.unparse(function.args)})"
+            return {"source": source, "where": where(at), "setting": name}
     return None
+
+
+def is_slept(name, statement, clues):
+    """Whether what a statement makes of COUNT_INTERVAL is what somebody sleeps for; of other settings it always is."""
+    if name != "COUNT_INTERVAL":
+        return True
+    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    names = {name} | {
+        node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)
+    }
+    sleeps = (call for _, tree in own_code(clues) for call in calls(tree, "sleep", "wait", "wait_for", "call_later"))
+    return any(getattr(node, "id", getattr(node, "attr", None)) in names for call in sleeps for node in ast.walk(call))
 
 
 @recognises("setting-not-asked-for")

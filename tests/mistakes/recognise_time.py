@@ -120,7 +120,7 @@ def shared_state(clues):
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
         for tree in trees.values():
-            if shared := kept_on_class(tree, name, set(consumer["shared"]) - assigned(trees)):
+            if shared := kept_on_class(tree, consumer["made_of"], set(consumer["shared"]) - assigned(trees)):
                 return {"what": f"`{shared}` belongs to the class `{name}`, so all its connections have the same one"}
     return None
 
@@ -135,9 +135,9 @@ def assigned(trees):
     }
 
 
-def kept_on_class(tree, name, shared):
-    """Return the attribute of the class that a method writes to, or None; `shared` are lists, dicts and sets on it."""
-    owners = (name, "type(self)", "self.__class__", "cls")
+def kept_on_class(tree, names, shared):
+    """Return the attribute of a class of these names that a method writes to; `shared` are lists, dicts and sets."""
+    owners = (*names, "type(self)", "self.__class__", "cls")
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) in owners:
             return node.attr
@@ -198,6 +198,10 @@ def input_unchecked(clues):
         if raised and raised.own and any("receive" in (frame["function"] or "") for frame in raised.own):
             frame = raised.own[-1]
             if name == "KeyError" and "url_route" in frame["source"]:
+                return None
+            # What is her own is not to be blamed on the client; and before gs4 no frame is JSON.
+            is_her_own = re.search(r"\bself\.\w+(\[[^\]]*\])*\[", frame["source"]) and name in ("KeyError", "TypeError")
+            if is_her_own or (name in ("JSONDecodeError", "RecursionError") and clues.step in ("gs1", "gs2", "gs3")):
                 return None
             sent = [text[2:] for text in clues.lane("client") if text.startswith("→ ") and "handshake" not in text]
             return {"frame": sent[-1] if sent else "", "source": frame["source"], "where": where(frame), "error": name}

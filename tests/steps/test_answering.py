@@ -31,6 +31,8 @@ async def test_a_text_is_answered(connect, text):
     client = await connect()
     await client.send(text)
     await client.expect(f"Message from server: {text}")
+    await client.send("once more")
+    await client.expect("Message from server: once more")
 
 
 @check("process", "wire", **BYTES)

@@ -115,8 +115,10 @@ def pages_of(address, admin):
 @check(gs5=KEPT, gs6=KEPT, gs7=KEPT)
 def test_forget_says_why_it_cannot(layer, settings):
     """`forget` needs Redis: with the in-memory layer, and when Redis does not answer, it says so and fails."""
-    with pytest.raises(CommandError, match=r"in-memory.*REDIS_URL"):
+    with pytest.raises(CommandError) as refused:
         call_command("forget", "a room")
+    assert re.search("memory", str(refused.value), re.IGNORECASE), f"it says: {refused.value}"
+    assert "REDIS_URL" in str(refused.value)
     redis = {"address": f"redis://127.0.0.1:{free_port()}"}
     backend = "channels_redis.core.RedisChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": [redis]}}}

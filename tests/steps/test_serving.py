@@ -52,7 +52,8 @@ def expect_page(server, path="/"):
     links = re.findall(r"""<(?:link|script)[^>]*(?:src|href)=["'](/[^"']+)""", page)
     assert len(links) >= 2, f"expected a style sheet and a script, found {links}"
     for link in links:
-        assert server.get(link)[0] == 200, f"{link} is not served"
+        why = "" if server.kind == "runserver" else ": only runserver serves the static files by itself"
+        assert server.get(link)[0] == 200, f"{server.kind} does not serve {link}{why}"
 
 
 async def expect_answers(server, path, timeline):

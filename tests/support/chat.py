@@ -14,6 +14,13 @@ def memberships(layer):
     return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
 
 
+LONGEST = 300  # characters of a frame that is told
+
+
+def in_short(frame):
+    return shorten(repr(frame), LONGEST)
+
+
 class Member:
     """A client in a room. `name` is the one that its welcome gave it; `user` the Visitor whose it is, if any."""
 
@@ -63,7 +70,7 @@ class Member:
             frame = await self.next()
         expected = {"event": event, **fields}
         got = {key: frame.get(key) for key in expected}
-        assert got == expected, f"expected {expected}, got {frame}"
+        assert got == expected, f"expected {in_short(expected)}, got {in_short(frame)}"
         return frame
 
     async def hear_error(self, *codes):

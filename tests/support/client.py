@@ -111,7 +111,7 @@ class Client:
         except TimeoutError:
             raise no_close(code) from None
         assert frame is None, f"expected a close with code {code}, got the frame {shorten(repr(frame))}"
-        assert closed_with == code, f"expected the close code {code}, got {closed_with}"
+        assert closed_with == code, f"expected the close code {code}, got {closed_with!r}"
 
 
 class ProcessClient(Client):
@@ -216,6 +216,7 @@ class ProcessClient(Client):
 def checked_frame(event):
     """Return the text or the bytes of a websocket.send. Raises AssertionError for what no server would send."""
     kind = "text" if event.get("text") is not None else "bytes"
+    assert event.get(kind) is not None, f"this websocket.send holds neither a text nor bytes: {shorten(repr(event))}"
     frame, wanted = event[kind], {"text": str, "bytes": bytes}[kind]
     is_one = isinstance(frame, wanted)
     assert is_one, (

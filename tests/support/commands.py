@@ -41,13 +41,17 @@ def in_short(printed):
 def worker(channel, project, timeline, **environment):
     """Run `manage.py runworker CHANNEL` meanwhile; what it prints goes to the timeline, and may be no trouble."""
     process = python(["manage.py", "runworker", channel], project, own_environment(**environment), subprocess.PIPE)
+    has_ended = False
     try:
         yield
     finally:
+        has_ended = process.poll() is not None
         process.kill()
         with process.stdout:
             printed = process.stdout.read()
         process.wait()
         for line in printed.splitlines():
             timeline.add("worker", line)
+        # First of all that: whatever the check has missed comes of it.
+        assert not has_ended, f"`manage.py runworker {channel}` ended by itself: {in_short(printed.strip())}"
     expect_no_trouble(printed, "the worker")

@@ -69,9 +69,9 @@ def of_a_page(text):
     expected = re.match(r"(?:Locator|Page URL) expected (.+)", text)
     if not expected:
         return None
-    actual = re.search(r"^Actual value: (.*?) *$", text, re.MULTILINE)
+    actual = re.search(r"^Actual value: (.*?)\s*^(?:Error|Call log):", f"{text}\nError:", re.MULTILINE | re.DOTALL)
     is_there = actual and (elements or actual[1] != "None")
-    end = f"and was: {shorten(actual[1], LONGEST)}" if is_there else "and is not there"
+    end = f"and was: {shorten(' '.join(actual[1].split()), LONGEST)}" if is_there else "and is not there"
     wanted = PATTERN.sub(as_written, expected[1])
     return f"On the page {what} was expected {shorten(wanted, LONGEST)}, {end.removesuffix('.')}."
 

@@ -127,9 +127,10 @@ class Teller:
 
     def has_failed_before(self, each):
         """Return whether, of the checks of the same task that come before this one, one has failed in any part."""
-        marks = self.marks.glob(f"{case_of(each.item).number}.*")
+        group = group_of(each.item)
+        marks = self.marks.glob(f"{group}.*")
         # Not those that come after: which failure is told must not depend on who was quicker.
-        return case_of(each.item).number is not None and any(int(mark.suffix[1:]) < each.order for mark in marks)
+        return group is not None and any(int(mark.suffix[1:]) < each.order for mark in marks)
 
     def pytest_runtest_logstart(self, nodeid):
         each = self.share[nodeid]
@@ -185,7 +186,7 @@ class Teller:
             signal.setitimer(signal.ITIMER_REAL, 0)
         report = yield
         if report.failed:
-            (self.marks / f"{case_of(item).number}.{self.share[item.nodeid].order}").touch()
+            (self.marks / f"{group_of(item)}.{self.share[item.nodeid].order}").touch()
             # Nobody has to wait for what is known to hang.
             client.PATIENCE = AFTER_A_FAILURE
         if self.request["all"]:
@@ -252,6 +253,13 @@ def one_at_a_time(file):
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
+def group_of(item):
+    """Return what a check belongs to of which one failure is enough: a task, or, among all else, the page."""
+    number = case_of(item).number
+    # Where a page is broken, each of its checks would wait half a minute.
+    return "page" if number is None and item.get_closest_marker("browser") else number
+
+
 def needs_only_settings(item):
     """Return whether a check can be made of a project whose asgi.py does not load: only if its settings do."""
     from django.apps import apps
@@ -277,8 +285,12 @@ def what_happened(error, entries, evidence):
         last = next((text.strip() for _, lane, text in reversed(entries) if lane == "client"), "nothing came in time")
         # A frame is no reason: it came or went, and then the time was up.
         what = f"Time was up after {last}." if last[:1] in "←→" else f"{last[:1].upper()}{last[1:]}."
-    if raised and raised[-1]["type"] != type(error).__name__ and raised[-1]["type"] not in what:
-        what += f" The server's side says: {raised[-1]['type']}: {raised[-1]['message']}".splitlines()[0]
+    # That a consumer ends is no error.
+    is_news = raised and raised[-1]["type"] not in ("StopConsumer", type(error).__name__)
+    if is_news and raised[-1]["type"] not in what:
+        first_line = next(iter(raised[-1]["message"].splitlines()), "")
+        stop = "" if what[-1:] in ".!?" else "."
+        what += f"{stop} The server's side says: {raised[-1]['type']}: {first_line}"
     return what
 
 

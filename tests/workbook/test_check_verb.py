@@ -584,6 +584,17 @@ def test_a_hint_when_nothing_fails(call):
     assert out == "No task has failed.\nWhat there is to do: python -m workbook gs1 check\n"
 
 
+def test_a_hint_when_something_fails_that_is_no_task(call):
+    fails = [
+        [PLAN, result("t1", CORE), result("t2", CORE), result("t3", CORE), result("t0", REST, "failed"), DONE, END]
+    ]
+    out = call("gs1", "hint", script=fails)[1]
+    assert out == (
+        "What has failed belongs to no task, and has no hint. Promised is:\n  It is open.\n"
+        "What came, and where: python -m workbook gs1 check\n"
+    )
+
+
 def test_progress_at_a_glance(call):
     call.book.add_step("gs2_more", **{"lesson.toml": LESSON})
     call.book.add_step("gs3_last")

@@ -14,7 +14,7 @@ from tests.support.answers import Status, decoded
 from tests.support.browser import expect, find_chromium, open_browser
 from tests.support.chat import Member
 from tests.support.client import Closed, ProcessClient, Refused, WireClient
-from tests.support.commands import manage
+from tests.support.commands import manage, worker
 from tests.support.comparing import compared, of_a_page
 from tests.support.events import EventStream
 from tests.support.evidence import shortened
@@ -116,6 +116,18 @@ SAID = {
     "Expected the close code 4000, got 4001": (
         saying(ACCEPT, {"type": "websocket.close", "code": 4001}),
         expecting("expect_close", 4000),
+    ),
+    "Expected the close code 4000, got '4000'": (
+        saying(ACCEPT, {"type": "websocket.close", "code": "4000"}),
+        expecting("expect_close", 4000),
+    ),
+    "This websocket.send holds neither a text nor bytes: {'type': 'websocket.send', 'message': 'a'}": (
+        saying(ACCEPT, {"type": "websocket.send", "message": "a"}),
+        receive,
+    ),
+    "This websocket.send holds neither a text nor bytes: {'type': 'websocket.send', 'bytes': None}": (
+        saying(ACCEPT, {"type": "websocket.send", "bytes": None}),
+        receive,
     ),
     "The consumer was still there after its client had left": (deaf, leaving),
     "Expected the welcome as the first frame, got {'event': 'join'}": (
@@ -413,6 +425,27 @@ def test_what_is_said_of_a_command(tmp_path, monkeypatch, source, sentence):
         manage(tmp_path, "announce", "to all", status=1)
     # The traceback of the command stands below it: from there is her line.
     assert what_happened(error.value, [], {"exceptions": told(error.value, tmp_path)}) == sentence
+
+
+def test_a_worker_that_has_ended_is_told_first(tmp_path):
+    (tmp_path / "manage.py").write_text(
+        "print('begun')\nraise SystemExit(\"Unknown command: 'runworker'\")", encoding="utf-8"
+    )
+    timeline = Timeline()
+    with pytest.raises(AssertionError) as error, worker("announcer", tmp_path, timeline):
+        wait_for(lambda: False, "what the worker was to do", within=1)
+    assert in_words(error.value) == "`manage.py runworker announcer` ended by itself: Unknown command: 'runworker'"
+    assert timeline.texts("worker") == ["begun", "Unknown command: 'runworker'"]
+
+
+def test_a_consumer_that_ends_is_no_error():
+    ended = [{"type": "StopConsumer", "message": "", "told_by": "consumer"}]
+    raised = [{"type": "ValueError", "message": "oops\nand more", "told_by": "consumer"}]
+    error = AssertionError("the consumer was still there")
+    assert what_happened(error, [], {"exceptions": ended}) == "The consumer was still there"
+    assert what_happened(error, [], {"exceptions": raised}) == (
+        "The consumer was still there. The server's side says: ValueError: oops"
+    )
 
 
 def told(error, folder):
