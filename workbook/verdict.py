@@ -90,16 +90,17 @@ class Verdict:
             self.broken = {"what": what, "place": place}
             return
         self.is_cut_short = True
+        planned = self.checks[check["id"]]
         what = "It was still busy after some seconds" if hung else f"Python ended: {last_line(printed)}"
         failure = {
-            "promise": "Every handler comes to its end.",
+            # What is quick waits for nothing but handlers; what takes long may have waited for many things.
+            "promise": planned["promise"] if planned["level"] >= SLOW else "Every handler comes to its end.",
             "what": what,
             "place": place,
             "timeline": [],
             "evidence": None,
         }
-        task = self.checks[check["id"]]["task"]
-        self.take({**check, "task": task, "outcome": FAILED, "reason": "", "failure": failure})
+        self.take({**check, "task": planned["task"], "outcome": FAILED, "reason": "", "failure": failure})
 
     @property
     def under_way(self):

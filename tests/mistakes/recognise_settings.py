@@ -39,10 +39,11 @@ def is_slept(name, statement, clues):
     """Whether what a statement makes of COUNT_INTERVAL is what somebody sleeps for; of other settings it always is."""
     if name != "COUNT_INTERVAL":
         return True
-    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-    names = {name} | {
-        node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)
-    }
+    if isinstance(statement, ast.ImportFrom):
+        names = {each.asname or each.name for each in statement.names}
+    else:
+        targets = getattr(statement, "targets", None) or [statement.target]
+        names = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
     sleeps = (call for _, tree in own_code(clues) for call in calls(tree, "sleep", "wait", "wait_for", "call_later"))
     return any(getattr(node, "id", getattr(node, "attr", None)) in names for call in sleeps for node in ast.walk(call))
 

@@ -116,12 +116,14 @@ def shared_state(clues):
         return None
     for route in clues.routes:
         if route["kind"] == "instance" and route["consumer"] in clues.suspects():
-            return {"what": f"The route `{route['pattern']}` leads to one `{route['consumer']}` for all connections"}
+            what = f"The route `{route['pattern']}` leads to one `{route['consumer']}` for all connections"
+            return {"what": what, "how": f"`{route['consumer']}.as_asgi()` makes a consumer for each connection."}
     for name, consumer in clues.suspects().items():
         trees = {method: tree for _, method, _, tree in clues.methods({name: consumer})}
         for tree in trees.values():
             if shared := kept_on_class(tree, consumer["made_of"], set(consumer["shared"]) - assigned(trees)):
-                return {"what": f"`{shared}` belongs to the class `{name}`, so all its connections have the same one"}
+                what = f"`{shared}` is an attribute of a class, so all connections of `{name}` have the same one"
+                return {"what": what, "how": f"Set `self.{shared}` to a new one when the handshake arrives."}
     return None
 
 

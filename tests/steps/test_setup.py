@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from tests.support.client import ProcessClient, Refused
 from tests.support.commands import in_short, manage
 from tests.support.project import run_settings
+from tests.support.shape import shape_of
 from tests.support.waiting import wait_until
 from tests.tasks import EVERY_STEP, KEPT, check
 
@@ -29,6 +30,14 @@ TALKING = (
     | {step: {"/ws/sc/": KEPT, "/ws/ac/": KEPT} for step in ("gs4", "gs5")}
     | {"gs6": {"/ws/ac/lobby/": KEPT}, "gs7": {"/ws/wsc/lobby/": KEPT, "/ws/ajwc/lobby/": KEPT}}
 )
+KINDS = {
+    "sc": ("SyncConsumer", "WebsocketConsumer", "JsonWebsocketConsumer"),
+    "ac": ("AsyncConsumer", "AsyncWebsocketConsumer", "AsyncJsonWebsocketConsumer"),
+    "wsc": ("WebsocketConsumer",),
+    "awsc": ("AsyncWebsocketConsumer",),
+    "jwc": ("JsonWebsocketConsumer",),
+    "ajwc": ("AsyncJsonWebsocketConsumer",),
+}
 UNROUTED = {step: {"/ws/nowhere/": task} for step, task in every_step(2).items()}
 
 
@@ -93,6 +102,24 @@ async def test_the_route_leads_to_a_consumer(new_client, timeline):
     # What leads to no consumer ends without having asked for an event.
     assert timeline.texts("consumer")[0].startswith("← {'type': 'websocket.connect'"), timeline.texts("consumer")
     assert not client.communicator.future.done(), "the consumer has ended before its client left"
+
+
+@check(
+    gs3={"/ws/sc/": KEPT, "/ws/ac/": 1},
+    gs4={"/ws/sc/": 1, "/ws/ac/": 1},
+    gs5={"/ws/sc/": KEPT, "/ws/ac/": KEPT},
+    gs6={"/ws/ac/": KEPT},
+    gs7={"/ws/wsc/": 1, "/ws/awsc/": 2, "/ws/jwc/": 3, "/ws/ajwc/": 3},
+)
+def test_the_route_leads_to_its_kind_of_consumer(case, project, application):
+    """Each route leads to the kind of consumer that the lesson names."""
+    shape = shape_of(project, case.step)
+    kind = case.route.split("/")[2]
+    for route in shape["routes"]:
+        # What stands in a wrapper, or in a router of its own, cannot be seen.
+        family = shape["consumers"].get(route["consumer"], {}).get("family")
+        if family and route["pattern"].lstrip("^").startswith(f"ws/{kind}/"):
+            assert family in KINDS[kind], f"{route['pattern']} leads to {route['consumer']}, which is made of {family}"
 
 
 @check("wire", **UNROUTED)

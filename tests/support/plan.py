@@ -63,14 +63,22 @@ def level_by_need(item, case, seen):
     return CORE
 
 
+def promise_of(item):
+    """Return what a check promises, in a line."""
+    return " ".join((item.function.__doc__ or item.name).split())
+
+
 def choose(items, request):
-    """Return (all checks of the step, as [{"id", "task", "level"}]; a list of Chosen, in their order).
+    """Return (all checks of the step, as [{"id", "task", "level", "promise"}]; a list of Chosen, in their order).
 
     `items` are in the order of the lesson; for `request` see warm.py.
     """
     seen = set()
     levels = {item: level_of(item, seen) for item in items if case_of(item).step == request["step"]}
-    checks = [{"id": item.nodeid, "task": case_of(item).number, "level": level} for item, level in levels.items()]
+    checks = [
+        {"id": item.nodeid, "task": case_of(item).number, "level": level, "promise": promise_of(item)}
+        for item, level in levels.items()
+    ]
     wanted = [
         item
         for item, level in levels.items()

@@ -22,7 +22,7 @@ import pytest
 from tests.support import client, verdicts
 from tests.support.comparing import of_a_page
 from tests.support.frames import frames_of, place
-from tests.support.plan import AGAIN, CORE, REST, SLOW, WIRE, WITH_PROGRAMS
+from tests.support.plan import AGAIN, CORE, REST, SLOW, WIRE, WITH_PROGRAMS, promise_of
 from tests.support.printing import Printed
 from tests.support.project import PROJECT
 from tests.tasks import case_of
@@ -225,7 +225,7 @@ class Teller:
             what = BUSY if self.interrupted_at else what_happened(error, entries, evidence or NOTHING_KNOWN)
             place = self.busy_at or own_place(evidence, error) or place_of(error, self.project)
         return {
-            "promise": " ".join((item.function.__doc__ or item.name).split()),
+            "promise": promise_of(item),
             "what": what,
             "place": place,
             "timeline": sorted(entries, key=lambda entry: entry[0]),

@@ -10,7 +10,8 @@ A request: {"run", "step", "project" (folder), "levels" (list), "tasks" (numbers
 (no task waits for another), "first" (names of checks to begin with), "only" (ids of the checks to make, null for all),
 "now" (file that is to name the check that is being made, or null), "parts" (at most so many processes at once),
 "limit" (seconds), "log" (file for what is printed past us)}. The news: {"run", "news": "plan", "checks": [{"id",
-"task", "level"}], "parts" (how many there are)} first, then those of each Teller, and {"run", "news": "end"} last.
+"task", "level", "promise"}], "parts" (how many there are)} first, then those of each Teller, and {"run", "news":
+"end"} last.
 """
 
 import contextlib

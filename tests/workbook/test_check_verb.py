@@ -75,7 +75,7 @@ FAILURE = {
 def plan(parts=1, **levels):
     """Return the news of a plan with one check for each task and level, as t1=[CORE, WIRE]."""
     checks = [
-        {"id": f"{name}-{level}", "task": int(name[1:]) or None, "level": level}
+        {"id": f"{name}-{level}", "task": int(name[1:]) or None, "level": level, "promise": "It is open."}
         for name, its in levels.items()
         for level in its
     ]
@@ -378,6 +378,14 @@ def hung(where, printed):
     """Return the verdict after a process had to be ended."""
     verdict = Verdict({1: Task("Open")}, where)
     return verdict, lambda: printed
+
+
+@pytest.mark.parametrize(("level", "promise"), [(WIRE, "Every handler comes to its end."), (SLOW, "It is open.")])
+def test_what_was_promised_where_a_process_had_to_be_ended(tmp_path, level, promise):
+    verdict, printed = hung(tmp_path, "Timeout (0:01:20)!\n")
+    for news in (plan(t1=[level]), begun("t1", level), END):
+        verdict.hear(news, printed)
+    assert verdict.first_failure[1]["promise"] == promise
 
 
 def test_a_process_that_had_to_be_ended_while_it_checked(tmp_path):
