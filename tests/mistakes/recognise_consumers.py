@@ -1,11 +1,12 @@
 """Mistakes in consumers: the handshake, handlers, events that are sent."""
 
 import ast
+import builtins
 import difflib
 import re
 
 from tests.mistakes.clues import BARE, BROAD, SYNC, where
-from tests.mistakes.code import called, calls, raises, says
+from tests.mistakes.code import FUNCTION, called, calls, raises, says
 from tests.mistakes.recognisers import RECOGNISERS, recognises
 
 # What handles an event that every consumer gets is not another one's handler, misspelt.
@@ -58,7 +59,8 @@ def no_stop_consumer(clues):
     """The consumer stayed after its client, is not busy, and nothing in its class raises StopConsumer."""
     for name, consumer, handler in stayed(clues):
         raised = [node for _, _, _, tree in clues.methods({name: consumer}) for node in raises(tree, "StopConsumer")]
-        if not raised and not is_ended_elsewhere(clues, handler):
+        is_decorated = handler.name != "websocket_disconnect"
+        if not raised and not is_decorated and not is_ended_elsewhere(clues, handler):
             return {"consumer": name, "where": where(consumer["methods"]["websocket_disconnect"])}
     return None
 
@@ -69,13 +71,34 @@ def stop_consumer_kept(clues):
     bases = clues.functions.get("websocket_disconnect", ())
     is_in_base = any(True for tree in bases for _ in raises(tree, "StopConsumer"))
     for name, consumer, handler in stayed(clues):
-        for node in ast.walk(handler):
-            catcher = catcher_of(node) if isinstance(node, ast.Try) else suppressor_of(node)
-            body = ast.Module(node.body, []) if catcher else None
-            if catcher and (any(raises(body, "StopConsumer")) or (is_in_base and any(calls(body, handler.name)))):
-                place = f"{consumer['methods'][handler.name]['file']}, line {catcher.lineno}"
-                return {"consumer": name, "where": place, "source": ast.unparse(catcher).splitlines()[0]}
+        file = consumer["methods"]["websocket_disconnect"]["file"]
+        for path, tree in [(file, handler), *decorators_of(clues, handler)]:
+            is_around = tree.name != "websocket_disconnect"
+            for node in ast.walk(tree):
+                catcher = catcher_of(node) if isinstance(node, ast.Try) else suppressor_of(node)
+                body = ast.Module(node.body, []) if catcher else ast.Module([], [])
+                is_caught = any(calls(body, "websocket_disconnect")) or (is_around and any(unknown_calls(clues, body)))
+                if catcher and (any(raises(body, "StopConsumer")) or (is_in_base and is_caught)):
+                    place = f"{path}, line {catcher.lineno}"
+                    return {"consumer": name, "where": place, "source": ast.unparse(catcher).splitlines()[0]}
     return None
+
+
+def decorators_of(clues, handler):
+    """Yield (file, syntax tree) of the project's functions that decorate a handler."""
+    names = {ast.unparse(each.func if isinstance(each, ast.Call) else each) for each in handler.decorator_list}
+    for path, module in clues.sources.items():
+        for node in ast.walk(module):
+            if isinstance(node, FUNCTION) and node.name in {name.rpartition(".")[2] for name in names}:
+                yield path, node
+
+
+def unknown_calls(clues, body):
+    """Yield the calls of what is neither a builtin nor defined in the project: in a decorator, of what it decorates."""
+    for node in ast.walk(body):
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+        if name and name not in clues.functions and not hasattr(builtins, name):
+            yield node
 
 
 def catcher_of(node):
