@@ -33,7 +33,7 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
-SECONDS_TO_END = 9  # after Ctrl-C; daphne gives up a handler that hangs after ten
+SECONDS_TO_END = 5  # after Ctrl-C
 
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
 # 3.13 on it says when a thread has ended with a connection to SQLite, as each does when the server stops.

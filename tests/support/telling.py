@@ -34,7 +34,7 @@ except ImportError:  # On Windows there is one part only.
 
 # Seconds that an answer may take; daphne tells of an exception up to a second late. In process it is short, because
 # only a handler that is still busy is waited for at all (see idle.py).
-PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 10.0, AGAIN: 10.0}
+PATIENCE = {CORE: 3.0, REST: 3.0, WIRE: 5.0, SLOW: 5.0, AGAIN: 5.0}
 AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
 AND_AGAIN = 0.3  # seconds until it is interrupted once more, if it has gone on
