@@ -35,7 +35,7 @@ class Clues:
 
     # What was raised
 
-    def raised(self, name, pattern="", frames=None):
+    def raised(self, name, pattern=""):
         """Return the match, with `.error`, of the first exception of type `name` whose message has `pattern`."""
         for error in self.exceptions:
             # Where the type is not known the message has to tell.

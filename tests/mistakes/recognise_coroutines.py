@@ -81,12 +81,10 @@ def made_by(clues, frame, node):
 
 def makes_coroutine(clues, call):
     """Whether an async def of this name, or one in a wrapper, stands in the project."""
-    functions = (node for tree in clues.sources.values() for node in ast.walk(tree) if hasattr(node, "decorator_list"))
-    named = [node for node in functions if node.name == called(call)]
     return is_wrapper(call) or any(
         isinstance(node, ast.AsyncFunctionDef)
         or any("sync_to_async" in ast.unparse(each) for each in node.decorator_list)
-        for node in named
+        for node in clues.functions.get(called(call), ())
     )
 
 

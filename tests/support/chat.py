@@ -3,6 +3,7 @@
 import json
 
 from tests.support.answers import decoded
+from tests.support.comparing import said
 from tests.support.timeline import shorten
 
 # What may come between two frames that a check waits for. Anything else out of turn is a mistake.
@@ -12,13 +13,6 @@ BY_THE_WAY = {"join", "leave", "history", "users", "typing"}
 def memberships(layer):
     """Return who is in the groups of a layer in memory, as a set of (group, channel)."""
     return {(group, channel) for group, channels in layer.groups.items() for channel in channels}
-
-
-LONGEST = 300  # characters of a frame that is told
-
-
-def in_short(frame):
-    return shorten(repr(frame), LONGEST)
 
 
 class Member:
@@ -70,7 +64,7 @@ class Member:
             frame = await self.next()
         expected = {"event": event, **fields}
         got = {key: frame.get(key) for key in expected}
-        assert got == expected, f"expected {in_short(expected)}, got {in_short(frame)}"
+        assert got == expected, f"expected {said(expected)}, got {said(frame)}"
         return frame
 
     async def hear_error(self, *codes):

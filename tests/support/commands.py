@@ -41,7 +41,6 @@ def in_short(printed):
 def worker(channel, project, timeline, **environment):
     """Run `manage.py runworker CHANNEL` meanwhile; what it prints goes to the timeline, and may be no trouble."""
     process = python(["manage.py", "runworker", channel], project, own_environment(**environment), subprocess.PIPE)
-    has_ended = False
     try:
         yield
     finally:
