@@ -379,16 +379,16 @@ async def test_no_membership_is_left_in_redis(join, redis_server, room, monkeypa
     ann = await join("a-room-that-stays")
     before = redis_server.groups()
     with monkeypatch.context() as patient:
-        # How long forty take to come is not what this is about.
+        # How long forty take to come and to go is not what this is about.
         patient.setattr(client, "PATIENCE", 60)
         members = await asyncio.gather(*(join() for _ in range(40)))
-    # What the check before has left may still be going, or only now have come.
-    theirs = redis_server.groups() - before
-    assert theirs, "members came, and Redis holds no group of theirs"
-    for party in parties(members):
-        await asyncio.gather(*(member.client.leave() for member in party[::2]))
-        await asyncio.gather(*(member.client.vanish() for member in party[1::2]))
-        await asyncio.gather(*(member.client.ended() for member in party))
+        # What the check before has left may still be going, or only now have come.
+        theirs = redis_server.groups() - before
+        assert theirs, "members came, and Redis holds no group of theirs"
+        for party in parties(members):
+            await asyncio.gather(*(member.client.leave() for member in party[::2]))
+            await asyncio.gather(*(member.client.vanish() for member in party[1::2]))
+            await asyncio.gather(*(member.client.ended() for member in party))
     assert not redis_server.groups() & theirs, "all have gone, and Redis still holds a group of theirs"
     await ann.hears_only()
 
@@ -401,12 +401,12 @@ async def test_a_crowd_that_comes_at_once_is_let_in(join, room, case, monkeypatc
     # Each in a room of its own: they are not told of each other, which would take its time.
     await join(user="crowd")
     with monkeypatch.context() as patient:
-        # As long as the server has for them: who is let in late was not turned away.
+        # As long as the server has for them: who is let in late was not turned away. Those who go may take it, too.
         patient.setattr(client, "PATIENCE", 60)
         *others, last = await asyncio.gather(*(join(f"{room} {number}", user="crowd") for number in range(crowd)))
-    for party in parties(others):
-        await asyncio.gather(*(member.client.leave() for member in party))
-        await asyncio.gather(*(member.client.ended() for member in party))
+        for party in parties(others):
+            await asyncio.gather(*(member.client.leave() for member in party))
+            await asyncio.gather(*(member.client.ended() for member in party))
     # Not before: while they come, the layer drops what is too much for it.
     await last.hears_only()
 

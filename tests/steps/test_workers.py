@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.client import Closed, WireClient
-from tests.support.server import Server, expect_no_trouble
+from tests.support.server import SECONDS_TO_START, Server, expect_no_trouble
 from tests.support.tab import Tab
 from tests.support.visitor import visitor_of
 from tests.tasks import GENERIC, check
@@ -126,7 +126,7 @@ async def test_a_worker_is_killed(workers, come):
     assert 0 < closed < len(listeners), f"{closed} connections ended with the worker"
     # uvicorn's parent asks each worker whether it is alive, up to 5 s long, before it looks at Ctrl-C: one that still
     # starts does not answer.
-    await workers.printed("Application startup complete", times=5)
+    await workers.printed("Application startup complete", times=5, within=SECONDS_TO_START)
 
 
 async def talk(come, tab, texts):

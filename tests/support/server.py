@@ -33,6 +33,7 @@ PATIENT_DAPHNE = "--websocket_connect_timeout 60"
 # The server of several processes, for the steps that can use it.
 WORKERS = {"workers": "-m uvicorn --host 127.0.0.1 --port {port} --workers 4 {application}"}
 
+SECONDS_TO_START = 20
 SECONDS_TO_END = 5  # after Ctrl-C
 
 # Python says by itself nothing of a ResourceWarning; daphne hides all warnings, the other servers do not. From Python
@@ -161,7 +162,7 @@ class Server:
         if self.database:
             self.database.wait()
         try:
-            wait_for(self._is_ready, f"{self.kind} to answer on port {self.port}", within=20)
+            wait_for(self._is_ready, f"{self.kind} to answer on port {self.port}", within=SECONDS_TO_START)
         except AssertionError as error:
             self.stop()
             raise AssertionError(f"{error}; it printed:\n{self.output()}") from None
@@ -200,13 +201,13 @@ class Server:
         """Return what was printed since the Unix time `since` (seconds)."""
         return "\n".join(line for at, line in self.lines if at >= since)
 
-    async def printed(self, text, times=1, since=0.0):
-        """Wait until `text` was printed `times` times since the Unix time `since` (seconds)."""
+    async def printed(self, text, times=1, since=0.0, within=10):
+        """Wait until `text` was printed `times` times since the Unix time `since` (seconds), at most `within` seconds."""
 
         def what():
             return f"the server to print {text!r}; it printed:\n{self.output(since)}"
 
-        await wait_until(lambda: self.output(since).count(text) >= times, what)
+        await wait_until(lambda: self.output(since).count(text) >= times, what, within)
 
     def stop(self):
         """End the process as Ctrl-C does, wait for it, and return its exit status."""
