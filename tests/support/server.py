@@ -202,7 +202,7 @@ class Server:
         return "\n".join(line for at, line in self.lines if at >= since)
 
     async def printed(self, text, times=1, since=0.0, within=10):
-        """Wait until `text` was printed `times` times since the Unix time `since`; at most `within` (both in seconds)."""
+        """Wait, at most `within` seconds, until `text` was printed `times` times since the Unix time `since`."""
 
         def what():
             return f"the server to print {text!r}; it printed:\n{self.output(since)}"
