@@ -63,7 +63,7 @@ def of_a_page(text):
     # The element itself says more than how it was looked for.
     elements = re.findall(r" to (<(?!html).+>)$", text, re.MULTILINE)
     what = elements or re.findall(r"waiting for (.+)", text)
-    what = shorten(what[-1], LONGEST) if what else "its URL"
+    what = shorten(element_in_words(what[-1]), LONGEST) if what else "its URL"
     if waited := re.match(r"Locator\.(\w+): Timeout (\d+)ms", text):
         return f"On the page {what} could not be used within {int(waited[2]) / 1000:g} s ({waited[1]})."
     expected = re.match(r"(?:Locator|Page URL) expected (.+)", text)
@@ -74,6 +74,26 @@ def of_a_page(text):
     end = f"and was: {shorten(' '.join(actual[1].split()), LONGEST)}" if is_there else "and is not there"
     wanted = PATTERN.sub(as_written, expected[1])
     return f"On the page {what} was expected {shorten(wanted, LONGEST)}, {end.removesuffix('.')}."
+
+
+# How Playwright writes what it looks for, and how that is said.
+TEXT = r'"((?:[^"\\]|\\.)*)"'
+LOOKED_FOR = {
+    rf"locator\({TEXT}\)": r"`\1`",
+    rf"get_by_role\({TEXT}, name={TEXT}.*\)": r'the \1 "\2"',
+    rf"get_by_label\({TEXT}.*\)": r'the field "\1"',
+    rf"get_by_role\({TEXT}\)": r"the \1",
+}
+
+
+def element_in_words(locator):
+    """Return what Playwright was looking for, the innermost first; a part that is none of these as it is."""
+    parts = re.split(r"\.(?=(?:get_by_\w+|locator|filter|nth)\()", locator.removesuffix(".first"))
+    for number, part in enumerate(parts):
+        for pattern, words in LOOKED_FOR.items():
+            if found := re.fullmatch(pattern, part):
+                parts[number] = found.expand(words).replace('\\"', '"')
+    return " in ".join(reversed(parts))
 
 
 # How Playwright quotes a compiled pattern: its text is Python's, with each backslash doubled.

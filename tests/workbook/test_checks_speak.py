@@ -313,12 +313,12 @@ NOT_READ = shorten(f"to be '{TOO_LONG}'", 160).removeprefix("to be ")
         (
             "Locator expected to have text 'hello'\nActual value: None\nError: element(s) not found \nCall log:\n"
             '  - waiting for locator("output")\n',
-            "On the page locator(\"output\") was expected to have text 'hello', and is not there.",
+            "On the page `output` was expected to have text 'hello', and is not there.",
         ),
         (
             "Locator expected to have count '3'\nActual value: 2 \nCall log:\n"
             '  - waiting for locator("li")\n    7 × locator resolved to 2 elements\n',
-            "On the page locator(\"li\") was expected to have count '3', and was: 2.",
+            "On the page `li` was expected to have count '3', and was: 2.",
         ),
         (
             "Page URL expected to be 'http://x/'\nActual value: about:blank \nCall log:\n"
@@ -327,12 +327,23 @@ NOT_READ = shorten(f"to be '{TOO_LONG}'", 160).removeprefix("to be ")
         ),
         (
             'Locator.click: Timeout 300ms exceeded.\nCall log:\n  - waiting for locator("output")\n',
-            'On the page locator("output") could not be used within 0.3 s (click).',
+            "On the page `output` could not be used within 0.3 s (click).",
         ),
         (
             f"Locator expected to have text '{FAILED}'\n"
             'Actual value: It ended. \nCall log:\n  - waiting for locator("output")\n',
-            r'On the page locator("output") was expected to have text /^.+ 1011: it failed.*\.$/, and was: It ended.',
+            r"On the page `output` was expected to have text /^.+ 1011: it failed.*\.$/, and was: It ended.",
+        ),
+        (
+            "Locator.fill: Timeout 5000ms exceeded.\nCall log:\n"
+            '  - waiting for locator(".panel[data-path=\\"/ws/sc/\\"]").get_by_label("Your \\"text\\"", exact=True)\n',
+            'On the page the field "Your "text"" in `.panel[data-path="/ws/sc/"]` could not be used within 5 s (fill).',
+        ),
+        (
+            "Locator expected to be enabled\nActual value: None\nError: element(s) not found \nCall log:\n"
+            '  - waiting for get_by_role("button", name="Reply").nth(1).get_by_role("link").filter(has="x").first\n',
+            'On the page filter(has="x") in the link in nth(1) in the button "Reply" was expected to be enabled, '
+            "and is not there.",
         ),
         (
             f"Page URL expected to be '{QUOTED}'\nActual value: about:blank \nCall log:\n",
