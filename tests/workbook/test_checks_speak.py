@@ -528,12 +528,11 @@ def test_a_server_that_does_not_answer(tmp_path, monkeypatch):
 
 
 async def test_a_server_that_does_not_print(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.support.server.wait_until", lambda is_so, what: wait_until(is_so, what, within=0.1))
     (tmp_path / "manage.py").write_text(NO_SERVER)
     server = Server(tmp_path, "runserver")
     wait_for(lambda: server.lines, "it to begin")
     with pytest.raises(AssertionError, match=r"^waited 0.1 s for the server to print 'down'; it printed:\nup$"):
-        await server.printed("down")
+        await server.printed("down", within=0.1)
     server.kill()
 
 
