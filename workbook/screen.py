@@ -98,6 +98,8 @@ def failure_lines(verdict, copy_name, diagnoses):
     if behind := BEHIND.get((failure["evidence"] or {}).get("way")):
         yield from entry("With", behind)
     yield from entry("Happened", failure["what"])
+    if busy := failure.get("busy"):
+        yield from entry("Perhaps", busy)
     yield from own_line(failure["place"], copy_name)
     yield from timeline_lines(failure["timeline"])
     yield from diagnosis_lines(diagnoses)

@@ -39,6 +39,7 @@ AFTER_A_FAILURE = 0.2
 BEFORE_THE_END = 1.5  # seconds before the limit of a check in process, at which it is interrupted
 AND_AGAIN = 0.3  # seconds until it is interrupted once more, if it has gone on
 BUSY = "After some seconds your code was still busy, and nothing else could be done meanwhile."
+BUSY_LOAD = 5  # for each core; our own checks, the slow ones, make less than that
 A_MOMENT = 1.0  # seconds without a frame, after which they no longer come on and on
 NOTHING_KNOWN = {"exceptions": []}
 NOT_RAISED = {"Refused": "The handshake was not refused.", "Closed": "The connection was not closed."}
@@ -217,6 +218,8 @@ class Teller:
         began = timeline.began if timeline else 0
         entries += [(at - began, "print", line) for at, line in self.printed.lines if at >= began]
         error = call.excinfo.value
+        # Where nobody is busy any more nothing is waited for.
+        has_waited = time.perf_counter() - self.began > PATIENCE[self.share[item.nodeid].level]
         evidence = getattr(report, "evidence", None)
         flood = flood_until(self.interrupted_at - began, entries) if self.interrupted_at else None
         if flood:
@@ -228,6 +231,7 @@ class Teller:
             "promise": promise_of(item),
             "what": what,
             "place": place,
+            "busy": how_busy() if is_late(error) and has_waited else "",
             "timeline": sorted(entries, key=lambda entry: entry[0]),
             "evidence": evidence,
         }
@@ -318,6 +322,20 @@ def was_waited_for(error):
     """
     is_late = any(isinstance(each, TimeoutError | OutOfTime) for each in what_led_to(error))
     return is_late or re.match(r"waited |.*was still there", str(error)) is not None
+
+
+def is_late(error):
+    """Return whether a check failed because a consumer, a page or a server took too long."""
+    return was_waited_for(error) or bool(of_a_page(str(error))) or " did not end within " in str(error)
+
+
+def how_busy():
+    """Return in a sentence that this machine may be too busy for a check, "" if it is not, or does not tell."""
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    if load < BUSY_LOAD * cores:
+        return ""
+    return f"This machine is busy ({load:.0f} programs want its {cores} cores): check again before you search."
 
 
 def in_words(error):

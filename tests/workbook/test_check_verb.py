@@ -322,6 +322,12 @@ def test_what_was_behind_the_project_is_told(call, way, behind):
     assert f"  Expected   It is open.\n  With       {behind}\n  Happened   Nobody" in out
 
 
+def test_a_busy_machine_is_told(call):
+    fails = result("t1", CORE, "failed", failure=FAILURE | {"busy": "This machine is busy: check again."})
+    _, out, _ = call("gs1", "check", script=[[PLAN, fails, result("t3", CORE), DONE, END]])
+    assert "\n  Perhaps    This machine is busy: check again.\n" in out
+
+
 def test_a_promise_of_before_is_broken(call):
     broken = [PLAN, result("t0", REST, "failed"), DONE, END]
     status, out, _ = call("gs1", "check", script=[*ALL_PASS[:2], broken, ALL_PASS[3]])

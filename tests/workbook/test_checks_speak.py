@@ -23,7 +23,7 @@ from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
-from tests.support.telling import flood_until, in_words, own_place, what_happened
+from tests.support.telling import flood_until, how_busy, in_words, is_late, own_place, what_happened
 from tests.support.timeline import Timeline, shorten
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process
@@ -401,6 +401,28 @@ def test_where_the_code_still_was_is_told_only_of_what_was_waited_for(error, is_
     evidence = {"frame": None, "waiting": [{"file": "app/consumers.py"}]}
     assert bool(own_place(evidence, error)) is is_told
     assert own_place(evidence | {"frame": "where it failed"}, error) == "where it failed"
+
+
+ON_THE_PAGE = AssertionError("Locator expected to be visible\nCall log:\n")
+ENDLESS = AssertionError("daphne did not end within 5 s of Ctrl-C")
+
+
+@pytest.mark.parametrize("error", [LATE, WAITED, STAYED, ON_THE_PAGE, ENDLESS])
+def test_a_busy_machine_is_told_where_something_was_late(error, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.getloadavg", lambda: (17.8, 3, 1))
+    sentence = "This machine is busy (18 programs want its 2 cores): check again before you search."
+    assert is_late(error)
+    assert how_busy() == sentence
+    monkeypatch.setattr("os.getloadavg", lambda: (9.9, 30, 30))
+    assert how_busy() == ""
+    # Windows does not tell.
+    monkeypatch.delattr("os.getloadavg")
+    assert how_busy() == ""
+
+
+def test_what_is_wrong_is_no_matter_of_time():
+    assert not is_late(AssertionError("expected 1, got 2"))
 
 
 @pytest.mark.parametrize(
