@@ -1,3 +1,4 @@
+import asyncio
 import logging
 
 from redis.exceptions import RedisError
@@ -13,19 +14,27 @@ class SurviveLosses:
 
     def __init__(self, application):
         self.application = application
+        self.connections = set()
 
     async def __call__(self, scope, receive, send):
         accepted = False
 
         async def send_if_there(event):
             nonlocal accepted
-            accepted = accepted or event["type"] == "websocket.accept"
+            if event["type"] == "websocket.accept":
+                accepted = True
+                self.connections.add(end)
             try:
                 await send(event)
             except (OSError, RuntimeError) as error:
                 # The client has just gone (daphne's Disconnected is a RuntimeError), or was sent away (uvicorn's own).
                 # The next event is websocket.disconnect, and the consumer leaves its groups.
                 logger.debug("Nobody is there for %s: %s", event["type"], error)
+
+        async def end():
+            if end in self.connections:
+                self.connections.remove(end)
+                await send_if_there({"type": "websocket.close", "code": TRY_AGAIN_LATER})
 
         try:
             await self.application(scope, receive, send_if_there)
@@ -34,4 +43,7 @@ class SurviveLosses:
             if not accepted:
                 # A close before the accept would be an HTTP 403, and the code would be lost.
                 await send_if_there({"type": "websocket.accept"})
-            await send_if_there({"type": "websocket.close", "code": TRY_AGAIN_LATER})
+            # Of all that wait for Redis the layer tells one alone. The others would stay, in groups that may be gone.
+            await asyncio.gather(*(each() for each in self.connections))
+        finally:
+            self.connections.discard(end)

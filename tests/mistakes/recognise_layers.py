@@ -137,6 +137,14 @@ def redis_max_connections(clues):
     return None
 
 
+@recognises("one-is-told")
+def one_is_told(clues):
+    """Redis was away, and of all connections only the one that the layer told was closed."""
+    was_told = any("close 4013" in text for text in clues.lane("client"))
+    is_about_it = "starts_anew" in (clues.check or "") and clues.message.startswith("no close came")
+    return {} if was_told and is_about_it else None
+
+
 @recognises("inmemory-across-processes")
 def in_memory_across_processes(clues):
     """Redis is there, but the settings take the in-memory layer all the same."""

@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import re
 import time
+import weakref
 
 import pytest
 import pytest_asyncio
 from channels.layers import InMemoryChannelLayer
 
 from tests.support.chat import Member
-from tests.support.client import Closed, WireClient
+from tests.support.client import Closed, ProcessClient, WireClient, no_close
 from tests.support.commands import manage, worker
 from tests.support.redis import Redis
 from tests.support.server import Server, expect_no_trouble, free_port
@@ -165,10 +167,47 @@ async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
         assert "Logging error" not in server.output(), server.output()
 
 
+@check(gs4=10, gs5=KEPT, gs6=KEPT, gs7=KEPT)
+async def test_redis_starts_anew_in_a_moment(visit, serve, redis_program):
+    """Redis is away for a moment, and knows no group any more: all are told to come back, and messages flow again."""
+    with Redis(redis_program) as redis:
+        server = serve(REDIS_URL=redis.url)
+        members = [await visit(server, route) for route in ("/ws/ac/", "/ws/sc/") * 2]
+        await members[-1].hears_only()
+        redis.start_anew()
+        # Of all at once: the timeline is to show who was told, and who was not.
+        await asyncio.gather(*map(expect_told_to_come_back, members))
+        ann, bob = await come_back(visit, server, "/ws/ac/"), await come_back(visit, server, "/ws/sc/")
+        await ann.say("hello again")
+        for member in (ann, bob):
+            while (await member.next()).get("msg") != "hello again":
+                pass
+        redis.stop()
+
+
+@check("process", gs4={"/ws/ac/": 10}, gs5={"/ws/ac/": KEPT}, gs6={"/ws/ac/": KEPT}, gs7={"/ws/ajwc/": KEPT})
+async def test_nothing_is_kept_of_who_has_gone(application, case, timeline, room):
+    """Nothing of a connection is kept when it has ended: a server would grow with each that comes."""
+
+    async def come_and_go():
+        client = ProcessClient(application, f"{case.route}{room}/", timeline)
+        await client.connect()
+        await client.leave()
+        await client.ended()
+        return weakref.ref(client.communicator.output_queue)
+
+    gone = await come_and_go()
+    gc.collect()
+    assert gone() is None, "a connection has ended, and with what its consumer sent is still kept somewhere"
+
+
 async def expect_told_to_come_back(member):
     """Assert that the server closes the connection with the code for it; frames from before may come first."""
-    with pytest.raises(Closed) as closed:
-        await member.drain()
+    try:
+        with pytest.raises(Closed) as closed:
+            await member.drain()
+    except TimeoutError:
+        raise no_close(TRY_AGAIN_LATER) from None
     assert closed.value.code == TRY_AGAIN_LATER, f"closed with {closed.value.code}"
 
 
