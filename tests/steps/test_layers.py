@@ -154,15 +154,10 @@ async def test_redis_goes_and_comes_back(visit, serve, redis_program, kind):
         assert closed.value.code == TRY_AGAIN_LATER, "who comes while Redis is away has to be told why"
         assert server.get("/")[0] == 200
         redis.start()
-        # A try that meets a connection from before is turned away once more, as a page would be.
-        ann, bob = await come_back(visit, server, "/ws/ac/"), await come_back(visit, server, "/ws/sc/")
-        await ann.say("hello again")
-        for member in (ann, bob):
-            while (await member.next()).get("msg") != "hello again":
-                pass
+        back = await come_back_and_talk(visit, server)
         # Again in a moment of rest, and until nobody is connected: a server that ends meanwhile has more to say.
         redis.stop()
-        for member in (ann, bob):
+        for member in back:
             await expect_told_to_come_back(member)
         assert "Logging error" not in server.output(), server.output()
 
@@ -177,11 +172,7 @@ async def test_redis_starts_anew_in_a_moment(visit, serve, redis_program):
         redis.start_anew()
         # Of all at once: the timeline is to show who was told, and who was not.
         await asyncio.gather(*map(expect_told_to_come_back, members))
-        ann, bob = await come_back(visit, server, "/ws/ac/"), await come_back(visit, server, "/ws/sc/")
-        await ann.say("hello again")
-        for member in (ann, bob):
-            while (await member.next()).get("msg") != "hello again":
-                pass
+        await come_back_and_talk(visit, server)
         redis.stop()
 
 
@@ -198,7 +189,7 @@ async def test_nothing_is_kept_of_who_has_gone(application, case, timeline, room
 
     gone = await come_and_go()
     gc.collect()
-    assert gone() is None, "a connection has ended, and with what its consumer sent is still kept somewhere"
+    assert gone() is None, "a connection has ended, and what its consumer sends with is still kept somewhere"
 
 
 async def expect_told_to_come_back(member):
@@ -209,6 +200,17 @@ async def expect_told_to_come_back(member):
     except TimeoutError:
         raise no_close(TRY_AGAIN_LATER) from None
     assert closed.value.code == TRY_AGAIN_LATER, f"closed with {closed.value.code}"
+
+
+async def come_back_and_talk(visit, server):
+    """Return two members, one by each way in, who have come back and heard one of them."""
+    # A try that meets a connection from before is turned away once more, as a page would be.
+    back = [await come_back(visit, server, route) for route in ("/ws/ac/", "/ws/sc/")]
+    await back[0].say("hello again")
+    for member in back:
+        while (await member.next()).get("msg") != "hello again":
+            pass
+    return back
 
 
 async def come_back(visit, server, route):

@@ -218,8 +218,7 @@ class Teller:
         began = timeline.began if timeline else 0
         entries += [(at - began, "print", line) for at, line in self.printed.lines if at >= began]
         error = call.excinfo.value
-        # Where nobody is busy any more nothing is waited for.
-        has_waited = time.perf_counter() - self.began > PATIENCE[self.share[item.nodeid].level]
+        took = time.perf_counter() - self.began
         evidence = getattr(report, "evidence", None)
         flood = flood_until(self.interrupted_at - began, entries) if self.interrupted_at else None
         if flood:
@@ -231,7 +230,7 @@ class Teller:
             "promise": promise_of(item),
             "what": what,
             "place": place,
-            "busy": how_busy() if is_late(error) and has_waited else "",
+            "busy": how_busy() if may_be_slow(error, took, self.share[item.nodeid].level) else "",
             "timeline": sorted(entries, key=lambda entry: entry[0]),
             "evidence": evidence,
         }
@@ -324,9 +323,11 @@ def was_waited_for(error):
     return is_late or re.match(r"waited |.*was still there", str(error)) is not None
 
 
-def is_late(error):
-    """Return whether a check failed because a consumer, a page or a server took too long."""
-    return was_waited_for(error) or bool(of_a_page(str(error))) or " did not end within " in str(error)
+def may_be_slow(error, took, level):
+    """Return whether a check that took so many seconds failed because a consumer, a page or a server was too slow."""
+    is_late = was_waited_for(error) or of_a_page(str(error)) or " did not end within " in str(error)
+    # Where nobody is busy any more nothing is waited for.
+    return bool(is_late) and took > PATIENCE[level]
 
 
 def how_busy():

@@ -19,11 +19,12 @@ from tests.support.comparing import compared, of_a_page
 from tests.support.events import EventStream
 from tests.support.evidence import shortened
 from tests.support.frames import own_frame, read_tracebacks
+from tests.support.plan import SLOW
 from tests.support.postgres import Postgres
 from tests.support.redis import HOW_TO_INSTALL, Redis, find_redis
 from tests.support.server import Database, Server
 from tests.support.tab import Tab
-from tests.support.telling import flood_until, how_busy, in_words, is_late, own_place, what_happened
+from tests.support.telling import flood_until, how_busy, in_words, may_be_slow, own_place, what_happened
 from tests.support.timeline import Timeline, shorten
 from tests.support.verdicts import cannot_check
 from tests.support.visitor import visitor_in_process
@@ -408,21 +409,24 @@ ENDLESS = AssertionError("daphne did not end within 5 s of Ctrl-C")
 
 
 @pytest.mark.parametrize("error", [LATE, WAITED, STAYED, ON_THE_PAGE, ENDLESS])
-def test_a_busy_machine_is_told_where_something_was_late(error, monkeypatch):
+def test_what_was_waited_for_to_the_end_may_be_slow(error):
+    assert may_be_slow(error, 5.1, SLOW)
+    assert not may_be_slow(error, 0.4, SLOW), "nobody was busy any more"
+
+
+def test_what_is_wrong_is_not_slow():
+    assert not may_be_slow(AssertionError("expected 1, got 2"), 5.1, SLOW)
+
+
+def test_how_busy_a_machine_is(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("os.getloadavg", lambda: (17.8, 3, 1))
-    sentence = "This machine is busy (18 programs want its 2 cores): check again before you search."
-    assert is_late(error)
-    assert how_busy() == sentence
+    assert how_busy() == "This machine is busy (18 programs want its 2 cores): check again before you search."
     monkeypatch.setattr("os.getloadavg", lambda: (9.9, 30, 30))
     assert how_busy() == ""
     # Windows does not tell.
     monkeypatch.delattr("os.getloadavg")
     assert how_busy() == ""
-
-
-def test_what_is_wrong_is_no_matter_of_time():
-    assert not is_late(AssertionError("expected 1, got 2"))
 
 
 @pytest.mark.parametrize(
